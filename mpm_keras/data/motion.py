@@ -1,0 +1,104 @@
+"""3D motion in a world frame: what every motion-capture reader returns and virtual cameras film."""
+
+import dataclasses
+
+import numpy as np
+
+from mpm_keras.errors import InputError
+from mpm_keras.skeletons import H36M_17, Skeleton
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """S clips of 3D motion, all frames in one flat array.
+
+    The world frame is right-handed with z up and the floor near z = 0.
+
+    Attributes:
+        positions: (F, J, 3) float32, metres.
+        offsets: (S+1,) int64; clip i is frames `offsets[i]` to `offsets[i+1]`.
+        names: S clip names, all different.
+        subjects: S subject names; a split by person goes by these.
+        actions: S activities in words, "" where unknown.
+        fps: (S,) float32 frames a second.
+        licenses: S licence strings, "" where unknown.
+        skeleton: the joint convention.
+    """
+
+    positions: np.ndarray
+    offsets: np.ndarray
+    names: tuple[str, ...]
+    subjects: tuple[str, ...]
+    actions: tuple[str, ...]
+    fps: np.ndarray
+    licenses: tuple[str, ...]
+    skeleton: Skeleton = H36M_17
+
+    @property
+    def num_clips(self) -> int:
+        return len(self.names)
+
+    def clip(self, i: int) -> np.ndarray:
+        """(frames, J, 3) positions of clip i, a view on the flat array."""
+        return self.positions[self.offsets[i] : self.offsets[i + 1]]
+
+    def select(self, keep) -> "Motion":
+        """The clips at the given indices, in that order."""
+        keep = [int(i) for i in keep]
+        if not keep:
+            raise ValueError("select needs at least one clip")
+        return Motion.from_clips(
+            [self.clip(i) for i in keep],
+            names=[self.names[i] for i in keep],
+            subjects=[self.subjects[i] for i in keep],
+            actions=[self.actions[i] for i in keep],
+            fps=[self.fps[i] for i in keep],
+            licenses=[self.licenses[i] for i in keep],
+            skeleton=self.skeleton,
+        )
+
+    @classmethod
+    def from_clips(cls, clips, *, names, subjects, fps, actions=None, licenses=None, skeleton=H36M_17):
+        """Joins clips of shape (frames, J, 3).
+
+        Raises `InputError` for an empty clip, a wrong joint count or values that are not finite;
+        the message names the clip and the frame.
+        """
+        count = len(clips)
+        lengths = [len(names), len(subjects), len(fps)]
+        if any(n != count for n in lengths) or count == 0:
+            raise ValueError(f"{count} clips, but names, subjects and fps have lengths {lengths}")
+        arrays = [check_clip(np.asarray(c, np.float32), name, skeleton) for c, name in zip(clips, names, strict=True)]
+        return cls(
+            positions=np.concatenate(arrays),
+            offsets=np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64),
+            names=tuple(names),
+            subjects=tuple(subjects),
+            actions=tuple(actions) if actions is not None else ("",) * count,
+            fps=np.asarray(fps, np.float32),
+            licenses=tuple(licenses) if licenses is not None else ("",) * count,
+            skeleton=skeleton,
+        )
+
+
+def check_clip(clip: np.ndarray, name: str, skeleton: Skeleton) -> np.ndarray:
+    """Returns a (frames, J, 3) clip unchanged, or raises `InputError` that says what is wrong."""
+    if clip.ndim != 3 or clip.shape[1:] != (skeleton.num_joints, 3) or not len(clip):
+        raise InputError(f"{name}: expected poses of shape (frames, {skeleton.num_joints}, 3), found {clip.shape}")
+    bad = ~np.isfinite(clip).all(axis=(1, 2))
+    if bad.any():
+        raise InputError(f"{name}: {int(bad.sum())} of {len(clip)} frames hold NaN or infinity, first frame {int(bad.argmax())}")
+    return clip
+
+
+def resample(clip: np.ndarray, fps: float, target_fps: float) -> np.ndarray:
+    """Resamples (frames, ...) positions in time with cubic splines (linear below 4 frames)."""
+    if fps <= 0 or target_fps <= 0:
+        raise ValueError(f"frame rates must be positive, found {fps} and {target_fps}")
+    if abs(fps - target_fps) < 1e-3 * target_fps or len(clip) < 2:
+        return clip
+    from scipy.interpolate import make_interp_spline
+
+    old = np.arange(len(clip)) / fps
+    new = np.arange(int(np.floor(old[-1] * target_fps + 1e-6)) + 1) / target_fps
+    return make_interp_spline(old, clip, k=3 if len(clip) > 3 else 1)(new).astype(clip.dtype)
