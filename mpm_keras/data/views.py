@@ -1,0 +1,269 @@
+"""Views: clips as one camera sees each of them. What every dataset reader and `film` return."""
+
+import dataclasses
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from mpm_keras.errors import InputError
+from mpm_keras.geometry import Camera
+from mpm_keras.skeletons import H36M_17, SKELETONS, Skeleton
+
+FORMAT, VERSION = "mpm_keras views", 1
+
+# Field -> shape after the frame axis (J stands for the number of joints) and the modality it belongs to.
+_FRAME_FIELDS = {
+    "pose_2d": (("J", 2), "2d"),
+    "confidence": (("J",), "2d"),
+    "pose_3d": (("J", 3), "3d"),
+    "root_3d": ((3,), "3d"),
+}
+_VIEW_FIELDS = {"fps": ((), np.float32), "intrinsics": ((9,), np.float32), "image_size": ((2,), np.int32)}
+_TEXT_FIELDS = ("names", "subjects", "actions", "cameras")
+
+# All that reading a damaged or foreign archive can raise.
+_UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, OverflowError, MemoryError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Views:
+    """V views with F frames in all, in flat arrays. 2D or 3D may be absent: unpaired data.
+
+    Attributes:
+        offsets: (V+1,) int64; view i is frames `offsets[i]` to `offsets[i+1]`.
+        names: V view names, all different, such as `cmu/05/05_02@cam0`.
+        subjects: V subject names; a split by person goes by these.
+        actions: V activities in words, "" where unknown.
+        cameras: V camera names.
+        fps: (V,) float32 frames a second.
+        intrinsics: (V, 9) float32 `fx, fy, cx, cy, k1, k2, p1, p2, k3` in pixels and as
+            `geometry.distort` defines them, NaN where unknown.
+        image_size: (V, 2) int32 width and height, pixels.
+        pose_2d: (F, J, 2) float32 normalised screen coordinates, or None.
+        pose_3d: (F, J, 3) float32 metres, camera frame, root-relative, or None.
+        root_3d: (F, 3) float32 the root joint in the camera frame, metres, or None.
+        confidence: (F, J) float32 detector confidence of `pose_2d`, or None.
+        skeleton: the joint convention.
+
+    Raises `InputError` for anything that does not fit: dtypes, shapes, NaN.
+    """
+
+    offsets: np.ndarray
+    names: tuple[str, ...]
+    subjects: tuple[str, ...]
+    actions: tuple[str, ...]
+    cameras: tuple[str, ...]
+    fps: np.ndarray
+    intrinsics: np.ndarray
+    image_size: np.ndarray
+    pose_2d: np.ndarray | None = None
+    pose_3d: np.ndarray | None = None
+    root_3d: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    skeleton: Skeleton = H36M_17
+
+    def __post_init__(self):
+        for field in _TEXT_FIELDS:
+            object.__setattr__(self, field, tuple(str(text) for text in getattr(self, field)))
+        self._check_views()
+        self._check_frames()
+
+    def _check_views(self):
+        count = len(self.names)
+        if count == 0:
+            raise InputError("no views: at least one is needed")
+        for field in _TEXT_FIELDS:
+            if len(getattr(self, field)) != count:
+                raise InputError(f"{field}: expected {count} entries, found {len(getattr(self, field))}")
+        if len(set(self.names)) != count:
+            twice = next(name for i, name in enumerate(self.names) if name in self.names[:i])
+            raise InputError(f"names: {twice!r} stands for more than one view")
+        _check_array("offsets", self.offsets, np.int64, (count + 1,))
+        if self.offsets[0] != 0 or (np.diff(self.offsets) <= 0).any():
+            raise InputError("offsets: expected to start at 0 and to increase, every view with at least one frame")
+        for field, (shape, dtype) in _VIEW_FIELDS.items():
+            _check_array(field, getattr(self, field), dtype, (count, *shape))
+        if not (np.isfinite(self.fps) & (self.fps > 0)).all():
+            raise InputError("fps: expected positive numbers")
+        if np.isinf(self.intrinsics).any():
+            raise InputError("intrinsics: infinite; unknown ones are NaN")
+        if (self.image_size <= 0).any():
+            raise InputError("image_size: expected positive width and height")
+
+    def _check_frames(self):
+        frames = int(self.offsets[-1])
+        for field, (shape, _) in _FRAME_FIELDS.items():
+            value = getattr(self, field)
+            if value is None:
+                continue
+            shape = tuple(self.skeleton.num_joints if n == "J" else n for n in shape)
+            _check_array(field, value, np.float32, (frames, *shape))
+            if not np.isfinite(value).all():
+                bad = ~np.isfinite(value.reshape(frames, -1)).all(axis=1)
+                first = int(bad.argmax())
+                view = int(np.searchsorted(self.offsets, first, side="right")) - 1
+                where = f"view {self.names[view]!r}, frame {first - int(self.offsets[view])}"
+                raise InputError(f"{field}: {int(bad.sum())} frames hold NaN or infinity, the first is {where}")
+        if self.pose_2d is None and self.pose_3d is None:
+            raise InputError("views need 2D or 3D poses, found neither")
+        if self.confidence is not None and self.pose_2d is None:
+            raise InputError("confidence without pose_2d")
+        if self.root_3d is not None and self.pose_3d is None:
+            raise InputError("root_3d without pose_3d")
+
+    @property
+    def num_views(self) -> int:
+        return len(self.names)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all views together."""
+        return int(self.offsets[-1])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(V,) int64 frames of each view."""
+        return np.diff(self.offsets)
+
+    def view(self, i: int) -> "Views":
+        """View i alone; its arrays share memory with these. Raises `IndexError` out of range."""
+        i = range(self.num_views)[i]
+        start, stop = (int(n) for n in self.offsets[i : i + 2])
+        changes = {f: getattr(self, f)[start:stop] for f in _FRAME_FIELDS if getattr(self, f) is not None}
+        changes |= {f: getattr(self, f)[i : i + 1] for f in (*_VIEW_FIELDS, *_TEXT_FIELDS)}
+        return dataclasses.replace(self, offsets=np.array([0, stop - start], np.int64), **changes)
+
+    def camera(self, i: int) -> Camera:
+        """The camera of view i, in its own frame. Raises `ValueError` where its intrinsics are unknown."""
+        if np.isnan(self.intrinsics[i]).any():
+            raise ValueError(f"the camera intrinsics of view {self.names[i]!r} are unknown")
+        return Camera.from_intrinsics(self.intrinsics[i], tuple(self.image_size[i]))
+
+    def select(self, indices) -> "Views":
+        """The views at the given indices, in that order. Raises `ValueError` when there are none."""
+        indices = [int(i) for i in indices]
+        if not indices:
+            raise ValueError("select needs at least one view")
+        return Views.concatenate([self.view(i) for i in indices])
+
+    @classmethod
+    def concatenate(cls, parts) -> "Views":
+        """Joins views of one skeleton that carry the same arrays.
+
+        Raises `ValueError` for different skeletons and where one part lacks an array that another
+        has: use `to_skeleton` and `without` first.
+        """
+        parts = list(parts)
+        if not parts:
+            raise ValueError("concatenate needs at least one part")
+        skeletons = {part.skeleton.name for part in parts}
+        if len(skeletons) > 1:
+            raise ValueError(f"cannot join views of different skeletons: {', '.join(sorted(skeletons))}")
+        fields = {}
+        for field in _FRAME_FIELDS:
+            lacking = [part for part in parts if getattr(part, field) is None]
+            if lacking and len(lacking) < len(parts):
+                raise ValueError(f"cannot join views: {lacking[0].names[0]!r} lacks {field}, others have it")
+            fields[field] = None if lacking else np.concatenate([getattr(part, field) for part in parts])
+        for field in _VIEW_FIELDS:
+            fields[field] = np.concatenate([getattr(part, field) for part in parts])
+        for field in _TEXT_FIELDS:
+            fields[field] = tuple(text for part in parts for text in getattr(part, field))
+        lengths = np.concatenate([part.lengths for part in parts])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return cls(offsets=offsets, skeleton=parts[0].skeleton, **fields)
+
+    def to_skeleton(self, skeleton: Skeleton) -> "Views":
+        """The same views with another skeleton's joints, such as 16 of 17.
+
+        Raises `ValueError` when a joint is lacking or the root joint is another one.
+        """
+        if skeleton.name == self.skeleton.name:
+            return self
+        old_root, new_root = (s.joints[s.root] for s in (self.skeleton, skeleton))
+        if old_root != new_root:
+            raise ValueError(f"3D poses relative to {old_root} do not become relative to {new_root} by choosing joints")
+        order = skeleton.select_from(self.skeleton)
+        jointed = [f for f, (shape, _) in _FRAME_FIELDS.items() if "J" in shape and getattr(self, f) is not None]
+        return dataclasses.replace(self, skeleton=skeleton, **{f: getattr(self, f)[:, order] for f in jointed})
+
+    def without(self, modality: str) -> "Views":
+        """The views without their `"2d"` (with its confidence) or `"3d"` (with the root's path).
+
+        Raises `ValueError` for another word, and when nothing would be left.
+        """
+        if modality not in ("2d", "3d"):
+            raise ValueError(f"modality must be '2d' or '3d', found {modality!r}")
+        return dataclasses.replace(self, **{f: None for f, (_, m) in _FRAME_FIELDS.items() if m == modality})
+
+    def save(self, path) -> None:
+        """Writes a plain `.npz` (no pickles) with every array, text as unicode arrays, the format's
+        name and version and the skeleton's name. An existing file is replaced only once the new one
+        is complete."""
+        path = Path(path)
+        arrays = {"format": np.array(FORMAT), "version": np.array(VERSION), "skeleton": np.array(self.skeleton.name)}
+        arrays |= {field: np.array(getattr(self, field)) for field in _TEXT_FIELDS}
+        arrays |= {
+            f: getattr(self, f) for f in ("offsets", *_VIEW_FIELDS, *_FRAME_FIELDS) if getattr(self, f) is not None
+        }
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                np.savez(file, **arrays)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path) -> "Views":
+        """Reads what `save` wrote. Raises `InputError`, one line that names the file, for anything else."""
+        if not os.path.isfile(path):
+            raise InputError(f"{path}: no such file")
+        try:
+            fields = _read(path)
+            skeleton = SKELETONS.get(fields.pop("skeleton"))
+            if skeleton is None:
+                raise InputError(f"unknown skeleton; known: {', '.join(SKELETONS)}")
+            return cls(skeleton=skeleton, **fields)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except _UNREADABLE as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"{path}: not a complete, plain archive of views ({reason})") from None
+
+
+def _read(path) -> dict:
+    """The fields of `Views` from an archive, checked for their presence and for being text where text is due."""
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise InputError("not a complete .npz archive")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
+            fields = {name: archive[name] for name in archive.files}
+    text = ("format", "skeleton", *_TEXT_FIELDS)
+    for name in ("format", "version", "skeleton", "offsets", *_VIEW_FIELDS, *_TEXT_FIELDS):
+        if name not in fields:
+            raise InputError(f"not an archive of views: array {name!r} is missing")
+        if name in text and (fields[name].dtype.kind != "U" or fields[name].ndim != (name in _TEXT_FIELDS)):
+            raise InputError(f"{name}: expected text, found {fields[name].dtype} of shape {fields[name].shape}")
+    known = {"format", "version", *(f.name for f in dataclasses.fields(Views))}
+    if unknown := sorted(set(fields) - known):
+        raise InputError(f"unknown array {unknown[0]!r}")
+    form, version = fields.pop("format"), fields.pop("version")
+    if form.item() != FORMAT:
+        raise InputError(f"not an archive of views: its format is {form.item()!r}")
+    if version.shape != () or version.dtype.kind != "i" or version.item() != VERSION:
+        raise InputError(f"version {version.tolist()} of the views format is not {VERSION}")
+    return fields | {"skeleton": fields["skeleton"].item()}
+
+
+def _check_array(name: str, value, dtype, shape: tuple[int, ...]) -> None:
+    if not isinstance(value, np.ndarray) or value.dtype != dtype or value.shape != shape:
+        found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise InputError(f"{name}: expected {np.dtype(dtype)} {shape}, found {found}")
