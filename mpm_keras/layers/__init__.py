@@ -1,0 +1,19 @@
+from mpm_keras.layers.decoder import PoseDecoder, PoseHead, StridedDecoder, strides_for
+from mpm_keras.layers.encoder import PoseEncoder, SpatialMLP
+from mpm_keras.layers.tokens import FramePositions, FrameToken, JointToken
+from mpm_keras.layers.transformer import SelfAttention, StridedTransformerBlock, TransformerBlock
+
+__all__ = [
+    "FramePositions",
+    "FrameToken",
+    "JointToken",
+    "PoseDecoder",
+    "PoseEncoder",
+    "PoseHead",
+    "SelfAttention",
+    "SpatialMLP",
+    "StridedDecoder",
+    "StridedTransformerBlock",
+    "TransformerBlock",
+    "strides_for",
+]

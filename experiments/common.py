@@ -1,0 +1,189 @@
+"""What all experiment scripts share: flags, configuration, the run folder and the exit codes."""
+
+import json
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+CONFIGS = Path(__file__).parent / "configs"
+EXIT_BAD_INPUT = 2
+
+
+def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, epochs=10):
+    """The flags that every script has, under the same names."""
+    flags.DEFINE_list(
+        "data",
+        ["synthetic"],
+        "Where motion comes from, several separated by commas: 'synthetic', the open motion archive (.npz), BVH "
+        "files, AMC files beside their ASF, a folder of those, or an archive of views (.npz).",
+    )
+    flags.DEFINE_string("workdir", f"runs/{name}", "Folder of the run. The same command again resumes it.")
+    flags.DEFINE_string(
+        "config",
+        None,
+        "JSON file of flag values, or the name of one in experiments/configs. Flags on the command line win.",
+    )
+    flags.DEFINE_integer("frames", frames, "Poses in a window.", lower_bound=1)
+    flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", lower_bound=1)
+    flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
+    flags.DEFINE_integer("epochs", epochs, "Passes over the windows.", lower_bound=0)
+    flags.DEFINE_integer("steps", 0, "Stop after so many optimiser steps; 0 for no limit.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "Of weights, masks, order, cameras and synthetic motion.", lower_bound=0)
+
+
+def define_data_flags(cameras=2):
+    """Flags of scripts that read motion."""
+    flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", lower_bound=1.0)
+    flags.DEFINE_integer("cameras", cameras, "Virtual cameras per clip of 3D motion.", lower_bound=1)
+    flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
+    flags.DEFINE_list(
+        "val_subjects",
+        [],
+        "Subjects held out for validation; by default the open motion protocol's, or about a tenth of all.",
+    )
+    flags.DEFINE_integer(
+        "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
+    )
+    flags.DEFINE_integer("synthetic_clips", 240, "Clips of synthetic motion, 10 seconds each.", lower_bound=2)
+
+
+def define_training_flags(learning_rate):
+    """Flags of scripts that train."""
+    flags.DEFINE_float("learning_rate", learning_rate, "AdamW learning rate of the first epoch.", lower_bound=0.0)
+    flags.DEFINE_float("lr_decay", 0.97, "Factor on the learning rate after every epoch.", 0.0, 1.0)
+    flags.DEFINE_float("weight_decay", 0.01, "AdamW weight decay.", lower_bound=0.0)
+    flags.DEFINE_enum(
+        "dtype", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras dtype policy of the network."
+    )
+    flags.DEFINE_enum(
+        "pipeline",
+        "auto",
+        ["auto", "numpy", "tfdata"],
+        "Who prepares batches; auto is tf.data with the TensorFlow backend, NumPy elsewhere. Both give the same.",
+    )
+    flags.DEFINE_integer("keep", 3, "Checkpoints to keep.", lower_bound=1)
+    flags.DEFINE_boolean("progress", True, "Show a progress bar.")
+
+
+# Flags that may differ when a run is resumed: how long and where, not what.
+RESUMABLE = {"workdir", "config", "epochs", "steps", "keep", "progress", "pipeline"}
+
+
+def settings() -> dict:
+    """{flag: value} of the script's own flags: command line over --config over defaults.
+
+    Raises `InputError` for a config file that is missing, not JSON, or names an unknown flag or a
+    value that the flag does not take.
+    """
+    from mpm_keras.errors import InputError
+
+    own = own_flags()
+    path = flags.FLAGS.config
+    if path:
+        file = config_path(path)
+        try:
+            values = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file}: expected a JSON object of flag values ({error})") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{file}: expected a JSON object of flag values, found {type(values).__name__}")
+        for name, value in values.items():
+            if name not in own or name == "config":
+                raise InputError(f"{file}: unknown flag {name!r}")
+            if not own[name].present:
+                try:
+                    own[name].value = own[name].parser.parse(value)
+                except (ValueError, TypeError) as error:
+                    raise InputError(f"{file}: {name}: {error}") from error
+    return {name: flag.value for name, flag in sorted(own.items())}
+
+
+def own_flags() -> dict:
+    """{name: flag} of what this module and the script that runs define; absl has flags of its own."""
+    by_module = flags.FLAGS.flags_by_module_dict()
+    return {flag.name: flag for module in (__name__, sys.argv[0]) for flag in by_module.get(module, [])}
+
+
+def config_path(name) -> Path:
+    """A config by path, or by its name in experiments/configs."""
+    from mpm_keras.errors import InputError
+
+    for path in (Path(name), CONFIGS / f"{name}.json"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.json")))
+    raise InputError(f"--config: no file {name!r} and no config of that name; known: {known}")
+
+
+def open_workdir(config) -> Path:
+    """Makes the run folder and writes config.json, or checks that the run there is the same one.
+
+    Raises `InputError` that names the first setting in which the run in the folder differs.
+    """
+    from mpm_keras.errors import InputError
+
+    workdir = Path(config["workdir"])
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--workdir {workdir}: cannot be made a folder ({error.strerror})") from error
+    path = workdir / "config.json"
+    if path.exists():
+        try:
+            old = json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error}); choose another --workdir") from error
+        for name in sorted((set(config) | set(old)) - RESUMABLE):
+            if old.get(name) != config.get(name):
+                raise InputError(
+                    f"{workdir} holds a run with {name}={old.get(name)}, not {config.get(name)}; choose another --workdir"
+                )
+    write_json(path, config)
+    return workdir
+
+
+def write_json(path, value):
+    """Writes a JSON file whole or not at all."""
+    from mpm_keras.training.checkpoints import atomic_write
+
+    atomic_write(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def run(main):
+    """Runs a script: bad input ends with one line on stderr and exit code 2."""
+
+    def parse(argv):
+        try:
+            rest = flags.FLAGS(argv)
+        except flags.Error as error:
+            fail(error)
+        if len(rest) > 1:
+            fail(f"unexpected argument {rest[1]!r}; flags begin with --")
+        return rest
+
+    def guarded(_):
+        from mpm_keras.errors import InputError
+
+        try:
+            main()
+        except InputError as error:
+            fail(error)
+
+    app.run(guarded, flags_parser=parse)
+
+
+def fail(error):
+    """Ends the process with one line and exit code 2."""
+    line = " ".join(str(error).split())
+    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+    sys.exit(EXIT_BAD_INPUT)
+
+
+def print_metrics(metrics, workdir):
+    """Prints the plain numbers of metrics.json, one a line."""
+    print(f"\n{workdir / 'metrics.json'}")
+    for name, value in metrics.items():
+        if isinstance(value, (int, float, str)):
+            print(f"  {name:38} {f'{value:.4g}' if isinstance(value, float) else value}")

@@ -1,0 +1,185 @@
+"""Windows over the frames of many views, and the NumPy batches made of them.
+
+There is no object per window: a window is a number, and a view's frames are rows of flat arrays.
+"""
+
+import dataclasses
+from functools import cached_property
+
+import keras
+import numpy as np
+
+from mpm_keras.data.shuffle import coin, fold_key, permute
+from mpm_keras.data.views import Views
+from mpm_keras.geometry import flip_joints, flip_pose
+
+FLIP_STREAM, SHUFFLE_STREAM = 1, 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WindowIndex:
+    """The windows of views: every `step`-th frame of a view is the centre of one.
+
+    A window is `frames` poses around its centre, `stride` frames apart; beyond the ends of the view
+    the first or last frame repeats. The centre has position frames // 2.
+
+    Attributes:
+        offsets: (V+1,) int64, as in `Views`.
+        frames: F, poses in a window.
+        stride: distance of the poses in frames of the view.
+        step: distance of the centres.
+    """
+
+    offsets: np.ndarray
+    frames: int
+    stride: int = 1
+    step: int = 1
+
+    def __post_init__(self):
+        if min(self.frames, self.stride, self.step) < 1:
+            raise ValueError(
+                f"frames, stride and step must be positive, found {self.frames}, {self.stride} and {self.step}"
+            )
+
+    @cached_property
+    def firsts(self) -> np.ndarray:
+        """(V+1,) int64: number of the first window of each view, then the number of windows."""
+        lengths = np.diff(self.offsets)
+        return np.concatenate([[0], np.cumsum(-(-lengths // self.step))]).astype(np.int64)
+
+    @property
+    def num_windows(self) -> int:
+        return int(self.firsts[-1])
+
+    @property
+    def reach(self) -> np.ndarray:
+        """(F,) int64: frames of a window relative to its centre."""
+        return (np.arange(self.frames, dtype=np.int64) - self.frames // 2) * self.stride
+
+    def frame_indices(self, window) -> np.ndarray:
+        """Window numbers (B,) -> rows of the flat arrays (B, F) int64."""
+        window = np.asarray(window, np.int64)
+        view = np.searchsorted(self.firsts, window, side="right") - 1
+        centre = self.offsets[view] + (window - self.firsts[view]) * self.step
+        rows = centre[:, None] + self.reach
+        return np.clip(rows, self.offsets[view][:, None], self.offsets[view + 1][:, None] - 1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WindowBatches:
+    """Shuffled, optionally flipped batches of windows: a function of (seed, epoch, step).
+
+    Attributes:
+        views: the frames.
+        index: their windows.
+        batch_size: B.
+        seed: of shuffle and flips.
+        shuffle: False goes through the windows in order.
+        flip: mirror every other window, drawn at random.
+        drop_last: leave out the last, smaller batch of an epoch, so that shapes are static.
+    """
+
+    views: Views
+    index: WindowIndex
+    batch_size: int
+    seed: int = 0
+    shuffle: bool = True
+    flip: bool = False
+    drop_last: bool = True
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be positive, found {self.batch_size}")
+        if self.num_steps < 1:
+            raise ValueError(f"{self.index.num_windows} windows do not fill one batch of {self.batch_size}")
+
+    @property
+    def num_steps(self) -> int:
+        """Batches in an epoch."""
+        full, rest = divmod(self.index.num_windows, self.batch_size)
+        return full if self.drop_last or not rest else full + 1
+
+    @property
+    def parts(self) -> "tuple[WindowBatches, ...]":
+        return (self,)
+
+    def arrays(self) -> dict:
+        """The flat arrays that a batch gathers from, by batch key."""
+        found = {"pose_2d": self.views.pose_2d, "pose_3d": self.views.pose_3d, "confidence": self.views.confidence}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def keys(self, epoch: int) -> tuple[int, int]:
+        """The keys of an epoch's order and of its flips."""
+        return fold_key(self.seed, SHUFFLE_STREAM, epoch), fold_key(self.seed, FLIP_STREAM, epoch)
+
+    def windows(self, epoch: int, step: int) -> np.ndarray:
+        """Window numbers (B,) of a batch."""
+        start = step * self.batch_size
+        slots = np.arange(start, min(start + self.batch_size, self.index.num_windows), dtype=np.int64)
+        return permute(slots, self.index.num_windows, self.keys(epoch)[0]) if self.shuffle else slots
+
+    def batch(self, epoch: int, step: int) -> dict:
+        """The batch at a step of an epoch: {"pose_2d": (B, F, J, 2), ...} of what the views hold."""
+        if not 0 <= step < self.num_steps:
+            raise ValueError(f"step {step} is outside an epoch of {self.num_steps} steps")
+        window = self.windows(epoch, step)
+        rows = self.index.frame_indices(window)
+        batch = {key: values[rows] for key, values in self.arrays().items()}
+        if self.flip:
+            mirror = coin(window, self.keys(epoch)[1]).astype(bool)
+            for values in batch.values():
+                flip = flip_pose if values.ndim == 4 else flip_joints  # confidences have no coordinates
+                values[mirror] = flip(values[mirror], self.views.skeleton)
+        return batch
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class UnpairedBatches:
+    """Batches whose modalities come from different sources, 2D here and 3D there.
+
+    The 2D and 3D poses of a batch do not belong together. An epoch is one of the longest part; the
+    shorter ones go on into epochs of their own.
+
+    Attributes:
+        parts: `WindowBatches` that share no batch key.
+    """
+
+    parts: tuple[WindowBatches, ...]
+
+    def __post_init__(self):
+        keys = [key for part in self.parts for key in part.arrays()]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"parts of unpaired batches must not share keys, found {', '.join(keys)}")
+
+    @property
+    def num_steps(self) -> int:
+        return max(part.num_steps for part in self.parts)
+
+    def batch(self, epoch: int, step: int) -> dict:
+        """The batch at a step of an epoch, joined from all parts."""
+        position = epoch * self.num_steps + step
+        return {k: v for part in self.parts for k, v in part.batch(*divmod(position, part.num_steps)).items()}
+
+
+class NumpyPipeline(keras.utils.PyDataset):
+    """Batches of one epoch after the other, without TensorFlow.
+
+    Args:
+        batches: `WindowBatches` or `UnpairedBatches`.
+        epoch: the epoch to begin with; Keras moves it on at the end of each.
+        first_step: where to begin in an epoch; for the rest of an interrupted one.
+        workers: threads that prepare batches ahead.
+    """
+
+    def __init__(self, batches, epoch: int = 0, first_step: int = 0, workers: int = 1):
+        super().__init__(workers=workers, max_queue_size=8)
+        self.batches, self.epoch, self.first_step = batches, epoch, first_step
+
+    def __len__(self):
+        return self.batches.num_steps - self.first_step
+
+    def __getitem__(self, step):
+        return (self.batches.batch(self.epoch, self.first_step + step),)
+
+    def on_epoch_end(self):
+        self.epoch += 1

@@ -1,0 +1,116 @@
+"""Callbacks of a run: checkpoints, the step limit, finite losses and TensorBoard without TensorFlow."""
+
+import math
+import time
+
+import keras
+
+from mpm_keras.training.checkpoints import CheckpointFolder, Position
+
+
+class RunProgress(keras.callbacks.Callback):
+    """Counts batches and optimiser steps, saves checkpoints and stops at the step limit.
+
+    Args:
+        checkpoints: where to save, at the end of every epoch and every `seconds` within one.
+        steps_per_epoch: batches of a whole epoch.
+        updates_per_batch: optimiser steps per batch.
+        start: where the run begins.
+        max_updates: stop after so many optimiser steps in all; 0 for no limit.
+        seconds: between checkpoints within an epoch.
+    """
+
+    def __init__(self, checkpoints: CheckpointFolder, steps_per_epoch, updates_per_batch, start: Position,
+                 max_updates=0, seconds=300.0):  # fmt: skip
+        super().__init__()
+        self.checkpoints, self.steps_per_epoch = checkpoints, steps_per_epoch
+        self.updates_per_batch, self.max_updates, self.seconds = updates_per_batch, max_updates, seconds
+        self.position, self.saved, self.last_save = start, start, time.monotonic()
+        self.batches_run = 0
+
+    @property
+    def finished(self):
+        """Whether the step limit is reached."""
+        return bool(self.max_updates) and self.position.updates >= self.max_updates
+
+    def on_train_batch_end(self, batch, logs=None):
+        epoch, step = divmod(self.position.epoch * self.steps_per_epoch + self.position.step + 1, self.steps_per_epoch)
+        self.position = Position(epoch, step, self.position.updates + self.updates_per_batch)
+        self.batches_run += 1
+        if self.finished:
+            self.model.stop_training = True
+        elif step and time.monotonic() - self.last_save > self.seconds:
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save()
+
+    def save(self):
+        """Saves unless the last checkpoint is of this very position."""
+        if self.position != self.saved or not self.checkpoints.paths():
+            self.checkpoints.save(self.model, self.position)
+            self.saved, self.last_save = self.position, time.monotonic()
+
+
+class Throughput(keras.callbacks.Callback):
+    """Training samples per second, first batch (compilation) and validation left out."""
+
+    def __init__(self, batch_size):
+        super().__init__()
+        self.batch_size, self.batches, self.seconds, self.began = batch_size, 0, 0.0, None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+        if self.batches > 1:
+            self.seconds += time.perf_counter() - self.began
+
+    @property
+    def samples_per_second(self):
+        return (self.batches - 1) * self.batch_size / self.seconds if self.seconds else None
+
+
+class FiniteLoss(keras.callbacks.Callback):
+    """Stops at the first loss that is not finite, before a checkpoint could hold it."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} at batch {batch + 1} of this epoch; the last checkpoint is good"
+            )
+
+
+class TensorBoardScalars(keras.callbacks.Callback):
+    """Epoch logs as TensorBoard scalars, with the `tensorboard` package alone.
+
+    `keras.callbacks.TensorBoard` needs TensorFlow, which a JAX or PyTorch user need not have.
+
+    Args:
+        folder: event files go to `train` and `validation` in it.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder, self.writers = str(folder), {}
+
+    def writer(self, name):
+        if name not in self.writers:
+            from tensorboard.summary import Writer
+
+            self.writers[name] = Writer(f"{self.folder}/{name}")
+        return self.writers[name]
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            part, tag = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
+            self.writer(part).add_scalar(f"epoch_{tag}", float(value), epoch)
+        for writer in self.writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs=None):
+        for writer in self.writers.values():
+            writer.close()
+        self.writers = {}

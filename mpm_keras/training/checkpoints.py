@@ -1,0 +1,155 @@
+"""Training state on disk: everything that a run needs to go on as if it had never stopped.
+
+A checkpoint is one plain `.npz` (no pickles): every variable of trainer and optimiser, seed
+generators included, and a JSON header with position, format and a checksum. It is written to a
+temporary file, flushed and renamed, so that a run killed at any moment leaves whole files only.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mpm_keras.errors import InputError
+
+FORMAT = "mpm_keras training state"
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """Where a run is: `step` batches of epoch `epoch` are done, `updates` optimiser steps in all."""
+
+    epoch: int = 0
+    step: int = 0
+    updates: int = 0
+
+
+def state_variables(trainer) -> dict:
+    """{name: variable} of all that training changes, in a fixed order."""
+    groups = {
+        "model": trainer.variables,
+        "optimizer": trainer.optimizer.variables,
+        "metrics": trainer.metrics_variables,
+    }
+    return {f"{group}/{i:04d}/{v.path}": v for group, found in groups.items() for i, v in enumerate(found)}
+
+
+def checksum(arrays: dict) -> str:
+    """sha256 over names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, value in arrays.items():
+        digest.update(f"{name} {value.dtype} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def atomic_write(path, write):
+    """Calls write(file) on a temporary file beside path, then renames it into place."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_state(path, trainer, position: Position):
+    """Writes the state of a compiled, built trainer."""
+    if hasattr(trainer, "jax_state_sync"):
+        trainer.jax_state_sync()  # JAX keeps the state outside the variables while it trains
+    arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in state_variables(trainer).items()}
+    header = {"format": FORMAT, "version": VERSION, "sha256": checksum(arrays), **dataclasses.asdict(position)}
+    atomic_write(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **arrays))
+
+
+def read_state(path) -> tuple[dict, Position]:
+    """({name: array}, position) of a checkpoint, checked. Raises `InputError` naming the file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            arrays = {name: archive[name] for name in archive.files if name != "header"}
+        position = Position(*(int(header[f.name]) for f in dataclasses.fields(Position)))
+        kind = (header["format"], header["version"])
+        whole = header["sha256"] == checksum(arrays)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable checkpoint ({error or type(error).__name__})") from error
+    if kind != (FORMAT, VERSION):
+        raise InputError(f"{path}: expected {FORMAT!r} version {VERSION}, found {kind[0]!r} version {kind[1]}")
+    if not whole:
+        raise InputError(f"{path}: checksum does not match, the file is damaged")
+    return arrays, position
+
+
+def restore_state(path, trainer) -> Position:
+    """Loads a checkpoint into a compiled, built trainer and returns its position.
+
+    Raises `InputError` that names the file and the first variable that does not fit.
+    """
+    arrays, position = read_state(path)
+    variables = state_variables(trainer)
+    for name, variable in variables.items():
+        if name not in arrays:
+            raise InputError(f"{path}: holds no {name}; it belongs to another configuration")
+        if arrays[name].shape != tuple(variable.shape):
+            raise InputError(f"{path}: {name} has shape {arrays[name].shape}, the model needs {tuple(variable.shape)}")
+    if extra := sorted(set(arrays) - set(variables)):
+        raise InputError(f"{path}: holds {extra[0]}, which the model does not have")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return position
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, newest last.
+
+    Args:
+        folder: made on the first save.
+        keep: how many of the newest to keep.
+    """
+
+    def __init__(self, folder, keep: int = 3):
+        if keep < 1:
+            raise ValueError(f"keep must be positive, found {keep}")
+        self.folder, self.keep = Path(folder), keep
+
+    def paths(self) -> list[Path]:
+        return sorted(self.folder.glob("state-*.npz"))
+
+    def save(self, trainer, position: Position) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"state-{position.updates:09d}.npz"
+        save_state(path, trainer, position)
+        for old in self.paths()[: -self.keep]:
+            old.unlink()
+        return path
+
+    def restore_newest(self, trainer) -> Position | None:
+        """Restores the newest whole checkpoint; a damaged one is reported and the one before used.
+
+        Returns None where there is none. Raises `InputError` when all are damaged, so that a run
+        does not silently begin anew over what is left of an old one.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                read_state(path)
+            except InputError as error:
+                warnings.warn(f"{error}; trying the one before", stacklevel=2)
+                continue
+            return restore_state(path, trainer)
+        if paths:
+            raise InputError(
+                f"{self.folder}: none of {len(paths)} checkpoints can be read; move them away to start anew"
+            )
+        return None

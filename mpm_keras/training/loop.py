@@ -1,0 +1,59 @@
+"""`fit`, from wherever a run stopped."""
+
+import keras
+
+from mpm_keras.data.windows import NumpyPipeline
+from mpm_keras.training.callbacks import RunProgress
+
+PIPELINES = ("auto", "numpy", "tfdata")
+
+
+def make_pipeline(batches, kind: str, epoch: int, first_step: int, epochs: int):
+    """A data source for `fit` from a step of an epoch on: "numpy", "tfdata" or "auto".
+
+    "auto" is tf.data with the TensorFlow backend and NumPy elsewhere; both yield the same batches.
+    """
+    if kind not in PIPELINES:
+        raise ValueError(f"unknown pipeline {kind!r}; known: {', '.join(PIPELINES)}")
+    if kind == "auto":
+        kind = "tfdata" if keras.backend.backend() == "tensorflow" else "numpy"
+    if kind == "numpy":
+        return NumpyPipeline(batches, epoch, first_step)
+    from mpm_keras.data.tf_pipeline import tf_pipeline
+
+    return tf_pipeline(batches, epoch * batches.num_steps + first_step, epochs * batches.num_steps)
+
+
+def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", validation=None, callbacks=(), verbose=1):
+    """Trains a compiled trainer up to `epochs` epochs in all, from `progress.position` on.
+
+    An epoch that was interrupted is finished first, by a `fit` of its own over the steps left.
+
+    Args:
+        batches: `WindowBatches` or `UnpairedBatches`.
+        epochs: in all, those already done counted in.
+        progress: knows where to start and when to stop.
+        validation: data for `validation_data`, or None.
+
+    Returns:
+        List of {name: value} of the epochs run.
+    """
+    history = []
+    while (start := progress.position).epoch < epochs and not progress.finished:
+        last = start.epoch + 1 if start.step else epochs
+        source = make_pipeline(batches, pipeline, start.epoch, start.step, last)
+        result = trainer.fit(
+            source,
+            initial_epoch=start.epoch,
+            epochs=last,
+            steps_per_epoch=batches.num_steps - start.step,
+            validation_data=validation,
+            callbacks=[progress, *callbacks],
+            verbose=verbose,
+        )
+        history += [
+            {"epoch": epoch + 1, **{name: float(values[i]) for name, values in result.history.items()}}
+            for i, epoch in enumerate(result.epoch)
+        ]
+    progress.save()
+    return history

@@ -1,0 +1,207 @@
+"""One training step for all backends.
+
+A `Trainer` is a `keras.Model` around a network. It lists its updates; each update is a pure loss of
+a batch and the variables that it moves. `fit` then runs, for every batch, one optimiser step per
+update, through the shim of the active backend.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """One optimiser step on a batch.
+
+    Attributes:
+        loss: (batch, training) -> (scalar, {name: (value, weight)} to report). The reported "loss" is
+            the sum over a batch's updates.
+        variables: () -> trainable variables that the step moves; no others, so that the moments of
+            an encoder that saw no data stand still on every backend.
+    """
+
+    loss: Callable
+    variables: Callable
+
+
+class Trainer(keras.Model):
+    """Base of the trainers. A subclass gives `updates(batch)`, `evaluate_batch(batch)` and `metric_names`.
+
+    Args:
+        network: the model to train. Checkpoints and presets hold it, not the trainer.
+        metric_names: what losses report; each gets a running mean.
+    """
+
+    def __init__(self, network, metric_names, **kwargs):
+        super().__init__(**kwargs)
+        self.network = network
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *metric_names)}
+        self.built = True
+
+    def compile(self, optimizer, **kwargs):
+        """As `keras.Model.compile`, without loss or metrics: a trainer brings its own."""
+        super().compile(optimizer=optimizer, **kwargs)
+        if not self.optimizer.built:  # an update passes some of the variables: build for all of them
+            self.optimizer.build(self.trainable_variables)
+
+    # Subclasses define `updates`, and `prepare` where a batch needs something random.
+
+    def updates(self, batch) -> list[Update]:
+        raise NotImplementedError
+
+    def prepare(self, batch, training):
+        """Draws what is random about a batch, once for all its updates (masks, occlusions)."""
+        return batch
+
+    def evaluate_batch(self, batch):
+        """(loss, {name: (value, weight)}) of a validation batch."""
+        batch = self.prepare(batch, training=False)
+        return self.total([update.loss(batch, training=False) for update in self.updates(batch)])
+
+    @staticmethod
+    def total(results):
+        """Joins the (loss, reports) of a batch's updates."""
+        loss, values = 0.0, {}
+        for update_loss, reports in results:
+            loss = loss + update_loss
+            values |= reports
+        return loss, values
+
+    # Keras calls the rest.
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def call(self, batch, training=None):
+        return self.network(batch, training=training)
+
+    def report(self, loss, values):
+        """Adds a batch's loss and {name: (value, weight)} to the running means."""
+        for name, (value, weight) in {"loss": (loss, 1.0), **values}.items():
+            self.trackers[name].update_state(value, sample_weight=weight)
+
+    def logs(self):
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def train_step(self, *args):
+        step = {"tensorflow": tensorflow_step, "jax": jax_step, "torch": torch_step}[keras.backend.backend()]
+        return step(self, *args)
+
+    def test_step(self, *args):
+        if keras.backend.backend() != "jax":
+            self.report(*self.evaluate_batch(unpack(args[0])))
+            return self.logs()
+        (trainable, non_trainable, metrics), data = args
+        refs = [self.trainable_variables, self.non_trainable_variables, self.metrics_variables]
+        with keras.StatelessScope(state_mapping=pairs(refs, [trainable, non_trainable, metrics])) as scope:
+            self.report(*self.evaluate_batch(unpack(data)))
+            logs = self.logs()
+        return logs, (trainable, current(scope, refs[1]), current(scope, refs[2]))
+
+
+def unpack(data):
+    """The batch dict out of what Keras's data adapters yield."""
+    return keras.utils.unpack_x_y_sample_weight(data)[0]
+
+
+def tensorflow_step(trainer, data):
+    import tensorflow as tf
+
+    batch, results = trainer.prepare(unpack(data), training=True), []
+    for update in trainer.updates(batch):
+        variables = update.variables()
+        with tf.GradientTape() as tape:
+            results.append(update.loss(batch, training=True))
+            scaled = trainer.optimizer.scale_loss(results[-1][0])
+        trainer.optimizer.apply(tape.gradient(scaled, variables), variables)
+    trainer.report(*trainer.total(results))
+    return trainer.logs()
+
+
+def torch_step(trainer, data):
+    import torch
+
+    batch, results = trainer.prepare(unpack(data), training=True), []
+    for update in trainer.updates(batch):
+        variables = update.variables()
+        trainer.zero_grad()
+        loss, values = update.loss(batch, training=True)
+        trainer.optimizer.scale_loss(loss).backward()
+        with torch.no_grad():
+            trainer.optimizer.apply([v.value.grad for v in variables], variables)
+        results.append((loss.detach(), values))
+    with torch.no_grad():
+        trainer.report(*trainer.total(results))
+    return trainer.logs()
+
+
+def jax_step(trainer, state, data):
+    import jax
+
+    refs = [
+        trainer.trainable_variables,
+        trainer.non_trainable_variables,
+        trainer.optimizer.variables,
+        trainer.metrics_variables,
+    ]
+    trainable, non_trainable, moments, metrics = state
+    # Drawing masks advances the seed generators, which live among the non-trainable variables.
+    with keras.StatelessScope(state_mapping=pairs(refs[1:2], [non_trainable])) as scope:
+        batch = trainer.prepare(unpack(data), training=True)
+    non_trainable = current(scope, refs[1])
+
+    results = []
+    for update in trainer.updates(batch):
+        moved = {id(v) for v in update.variables()}
+        index = [i for i, v in enumerate(refs[0]) if id(v) in moved]
+
+        def loss_of(moving, index=index, update=update, rest=(trainable, non_trainable, moments)):
+            values = list(rest[0])
+            for i, value in zip(index, moving, strict=True):
+                values[i] = value
+            with keras.StatelessScope(state_mapping=pairs(refs[:3], [values, rest[1], rest[2]])) as scope:
+                result = update.loss(batch, training=True)
+                scaled = trainer.optimizer.scale_loss(result[0])
+            return scaled, (result, current(scope, refs[1]))
+
+        gradient = jax.grad(loss_of, has_aux=True)
+        moving_gradients, (result, non_trainable) = gradient([trainable[i] for i in index])
+        results.append(result)
+        gradients = [None] * len(trainable)
+        for i, value in zip(index, moving_gradients, strict=True):
+            gradients[i] = value
+        trainable, moments = apply_quietly(trainer.optimizer, moments, gradients, trainable)
+
+    with keras.StatelessScope(state_mapping=pairs(refs[3:], [metrics])) as scope:
+        trainer.report(*trainer.total(results))
+        logs = trainer.logs()
+    return logs, (trainable, non_trainable, moments, current(scope, refs[3]))
+
+
+def apply_quietly(optimizer, moments, gradients, trainable):
+    """`stateless_apply` where None leaves a variable and its moments alone, without the warning."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Gradients do not exist for variables")
+        return optimizer.stateless_apply(moments, gradients, trainable)
+
+
+def pairs(refs, values):
+    """[[variables], ...] and [[values], ...] -> flat [(variable, value), ...]."""
+    return [pair for r, v in zip(refs, values, strict=True) for pair in zip(r, v, strict=True)]
+
+
+def current(scope, variables):
+    """Values of the variables at the end of a stateless scope."""
+    values = [scope.get_current_value(v) for v in variables]
+    return [v.value if new is None else new for v, new in zip(variables, values, strict=True)]
+
+
+def count_weight(weights):
+    """Sum of boolean or numeric weights as a float32 scalar, for weighted running means."""
+    return ops.sum(ops.cast(weights, "float32"))
