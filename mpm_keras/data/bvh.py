@@ -219,7 +219,7 @@ def _parse(name: str):
             with _with_plain_suffix(name) as plain:
                 bvh = pybvh.read_bvh_file(plain, world_up="+y")  # given, so that pybvh does not guess
     except _UNREADABLE as error:
-        reason = " ".join(str(error).replace(name, "the file").split())
+        reason = " ".join(str(error).replace(f" in file {name}", "").replace(name, "the file").split())
         raise InputError(f"{name}: not a readable BVH file ({reason[:200]})") from error
     values = (bvh.root_pos, bvh.joint_angles, np.array([node.offset for node in bvh.nodes]))
     if not all(np.isfinite(v).all() for v in values):
