@@ -203,11 +203,13 @@ class Views:
         return dataclasses.replace(self, **{f: None for f, (_, m) in _FRAME_FIELDS.items() if m == modality})
 
     def save(self, path) -> None:
-        """Writes a plain `.npz` (no pickles) with every array, text as unicode arrays, the format's
-        name and version and the skeleton's name. An existing file is replaced only once the new one
-        is complete."""
+        """Writes a plain `.npz` (no pickles): every array, text as unicode arrays, the `format` name
+        and `version`, the `skeleton` name, and in `contents` the names of the frame arrays, so that
+        one that got lost is missed. An existing file is replaced only once the new one is complete.
+        """
         path = Path(path)
         arrays = {"format": np.array(FORMAT), "version": np.array(VERSION), "skeleton": np.array(self.skeleton.name)}
+        arrays["contents"] = np.array([field for field in _FRAME_FIELDS if getattr(self, field) is not None])
         arrays |= {field: np.array(getattr(self, field)) for field in _TEXT_FIELDS}
         arrays |= {
             f: getattr(self, f) for f in ("offsets", *_VIEW_FIELDS, *_FRAME_FIELDS) if getattr(self, f) is not None
@@ -246,15 +248,22 @@ def _read(path) -> dict:
         file.seek(0)
         with np.load(file, allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
-    text = ("format", "skeleton", *_TEXT_FIELDS)
-    for name in ("format", "version", "skeleton", "offsets", *_VIEW_FIELDS, *_TEXT_FIELDS):
+    if foreign := [name for name, value in fields.items() if not isinstance(value, np.ndarray)]:
+        raise InputError(f"{foreign[0]!r} is not an array")
+    lists = ("contents", *_TEXT_FIELDS)
+    for name in ("format", "version", "skeleton", "offsets", *_VIEW_FIELDS, *lists):
         if name not in fields:
             raise InputError(f"not an archive of views: array {name!r} is missing")
-        if name in text and (fields[name].dtype.kind != "U" or fields[name].ndim != (name in _TEXT_FIELDS)):
+        is_text = name in ("format", "skeleton", *lists)
+        if is_text and (fields[name].dtype.kind != "U" or fields[name].ndim != (name in lists)):
             raise InputError(f"{name}: expected text, found {fields[name].dtype} of shape {fields[name].shape}")
-    known = {"format", "version", *(f.name for f in dataclasses.fields(Views))}
+    contents = fields.pop("contents").tolist()
+    listed = set(contents) & set(_FRAME_FIELDS)
+    known = {"format", "version", *(f.name for f in dataclasses.fields(Views))} - set(_FRAME_FIELDS) | listed
+    if lost := sorted(set(contents) - set(fields)):
+        raise InputError(f"array {lost[0]!r} is lost")
     if unknown := sorted(set(fields) - known):
-        raise InputError(f"unknown array {unknown[0]!r}")
+        raise InputError(f"array {unknown[0]!r} is not one of the listed contents")
     form, version = fields.pop("format"), fields.pop("version")
     if form.item() != FORMAT:
         raise InputError(f"not an archive of views: its format is {form.item()!r}")
