@@ -1,10 +1,14 @@
 """What all experiment scripts share: flags, configuration, the run folder and the exit codes."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from absl import app, flags
+
+# TensorFlow's start-up log is not for users; an explicit setting wins.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
@@ -67,10 +71,6 @@ def define_training_flags(learning_rate):
     flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 
 
-# Flags that may differ when a run is resumed: how long and where, not what.
-RESUMABLE = {"workdir", "config", "epochs", "steps", "keep", "progress", "pipeline"}
-
-
 def settings() -> dict:
     """{flag: value} of the script's own flags: command line over --config over defaults.
 
@@ -92,9 +92,10 @@ def settings() -> dict:
         for name, value in values.items():
             if name not in own or name == "config":
                 raise InputError(f"{file}: unknown flag {name!r}")
-            if not own[name].present:
+            flag = own[name]
+            if not flag.present:
                 try:
-                    own[name].value = own[name].parser.parse(value)
+                    flag.value = flag.parser.parse(value)
                 except (ValueError, TypeError) as error:
                     raise InputError(f"{file}: {name}: {error}") from error
     return {name: flag.value for name, flag in sorted(own.items())}
@@ -117,44 +118,12 @@ def config_path(name) -> Path:
     raise InputError(f"--config: no file {name!r} and no config of that name; known: {known}")
 
 
-def open_workdir(config) -> Path:
-    """Makes the run folder and writes config.json, or checks that the run there is the same one.
-
-    Raises `InputError` that names the first setting in which the run in the folder differs.
-    """
-    from mpm_keras.errors import InputError
-
-    workdir = Path(config["workdir"])
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--workdir {workdir}: cannot be made a folder ({error.strerror})") from error
-    path = workdir / "config.json"
-    if path.exists():
-        try:
-            old = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON ({error}); choose another --workdir") from error
-        for name in sorted((set(config) | set(old)) - RESUMABLE):
-            if old.get(name) != config.get(name):
-                raise InputError(
-                    f"{workdir} holds a run with {name}={old.get(name)}, not {config.get(name)}; choose another --workdir"
-                )
-    write_json(path, config)
-    return workdir
-
-
-def write_json(path, value):
-    """Writes a JSON file whole or not at all."""
-    from mpm_keras.training.checkpoints import atomic_write
-
-    atomic_write(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
-
-
 def run(main):
     """Runs a script: bad input ends with one line on stderr and exit code 2."""
 
     def parse(argv):
+        if {"--help", "-help", "-h"} & set(argv):
+            print_help()
         try:
             rest = flags.FLAGS(argv)
         except flags.Error as error:
@@ -174,6 +143,14 @@ def run(main):
     app.run(guarded, flags_parser=parse)
 
 
+def print_help():
+    """Prints the script's description and flags, and ends the process with code 0."""
+    print(sys.modules["__main__"].__doc__)
+    for module in (sys.argv[0], __name__):
+        print(flags.FLAGS.module_help(module))
+    sys.exit(0)
+
+
 def fail(error):
     """Ends the process with one line and exit code 2."""
     line = " ".join(str(error).split())
@@ -181,9 +158,9 @@ def fail(error):
     sys.exit(EXIT_BAD_INPUT)
 
 
-def print_metrics(metrics, workdir):
+def print_metrics(metrics):
     """Prints the plain numbers of metrics.json, one a line."""
-    print(f"\n{workdir / 'metrics.json'}")
+    print(f"\n{Path(flags.FLAGS.workdir) / 'metrics.json'}")
     for name, value in metrics.items():
         if isinstance(value, (int, float, str)):
             print(f"  {name:38} {f'{value:.4g}' if isinstance(value, float) else value}")

@@ -37,12 +37,9 @@ flags.DEFINE_boolean("flip", True, "Mirror every other training window.")
 
 def main():
     config = common.settings()
-    from mpm_keras.training.pretrain_run import pretrain
+    from mpm_keras.training.pretrain_run import pretrain  # after the flags: --help needs no backend
 
-    workdir = common.open_workdir(config)
-    metrics = pretrain(config, workdir)
-    common.write_json(workdir / "metrics.json", metrics)
-    common.print_metrics(metrics, workdir)
+    common.print_metrics(pretrain(config))
 
 
 if __name__ == "__main__":

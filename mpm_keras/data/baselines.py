@@ -3,11 +3,6 @@
 import numpy as np
 
 
-def mean_pose(poses: np.ndarray) -> np.ndarray:
-    """(F, J, D) poses -> (J, D), their mean in float64."""
-    return poses.mean(axis=0, dtype=np.float64).astype(np.float32)
-
-
 def interpolate_hidden(poses: np.ndarray, hidden: np.ndarray, fallback: np.ndarray) -> np.ndarray:
     """Fills hidden joints by linear interpolation in time between the frames that show them.
 

@@ -8,15 +8,14 @@ temporary file, flushed and renamed, so that a run killed at any moment leaves w
 import dataclasses
 import hashlib
 import json
-import os
 import warnings
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from mpm_keras.errors import InputError
+from mpm_keras.files import UNREADABLE, atomic_write
 
 FORMAT = "mpm_keras training state"
 VERSION = 1
@@ -50,20 +49,6 @@ def checksum(arrays: dict) -> str:
     return digest.hexdigest()
 
 
-def atomic_write(path, write):
-    """Calls write(file) on a temporary file beside path, then renames it into place."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_state(path, trainer, position: Position):
     """Writes the state of a compiled, built trainer."""
     if hasattr(trainer, "jax_state_sync"):
@@ -82,8 +67,9 @@ def read_state(path) -> tuple[dict, Position]:
         position = Position(*(int(header[f.name]) for f in dataclasses.fields(Position)))
         kind = (header["format"], header["version"])
         whole = header["sha256"] == checksum(arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable checkpoint ({error or type(error).__name__})") from error
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not a readable checkpoint ({reason})") from error
     if kind != (FORMAT, VERSION):
         raise InputError(f"{path}: expected {FORMAT!r} version {VERSION}, found {kind[0]!r} version {kind[1]}")
     if not whole:

@@ -12,18 +12,18 @@ from mpm_keras.masking import PoseMasking, hidden_joints
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.skeletons import get_skeleton
 from mpm_keras.training.callbacks import FiniteLoss, RunProgress, TensorBoardScalars, Throughput
-from mpm_keras.training.checkpoints import CheckpointFolder, Position
+from mpm_keras.training.checkpoints import Position
 from mpm_keras.training.loop import fit
 from mpm_keras.training.pretraining import PretrainTrainer
 from mpm_keras.training.validation import baseline_errors, masked_batches, unshuffled
+from mpm_keras.training.workdir import Workdir
 
 
-def pretrain(config: dict, workdir: Path) -> dict:
+def pretrain(config: dict) -> dict:
     """Runs or resumes stage I.
 
     Args:
         config: the flags of `experiments/pretrain.py`.
-        workdir: an existing folder for checkpoints, logs, weights and the picture.
 
     Returns:
         What `metrics.json` holds.
@@ -32,6 +32,7 @@ def pretrain(config: dict, workdir: Path) -> dict:
         InputError: the data or a setting makes no sense.
     """
     c = SimpleNamespace(**config)
+    workdir = Workdir(config, c.keep)
     keras.utils.set_random_seed(c.seed)
     keras.config.set_dtype_policy(c.dtype)
     skeleton = get_skeleton(c.skeleton)
@@ -43,18 +44,18 @@ def pretrain(config: dict, workdir: Path) -> dict:
     updates = len(trainer.updates(training.batch(0, 0)))
     compile_trainer(trainer, c, training.num_steps * updates)
 
-    checkpoints = CheckpointFolder(workdir / "checkpoints", c.keep)
-    start = checkpoints.restore_newest(trainer) or Position()
-    progress = RunProgress(checkpoints, training.num_steps, updates, start, c.steps)
+    start = workdir.checkpoints.restore_newest(trainer) or Position()
+    workdir.begin()
+    progress = RunProgress(workdir.checkpoints, training.num_steps, updates, start, c.steps)
     throughput = Throughput(c.batch_size)
-    callbacks = [FiniteLoss(), throughput, TensorBoardScalars(workdir / "tensorboard")]
+    callbacks = [FiniteLoss(), throughput, TensorBoardScalars(workdir.path / "tensorboard")]
     history = fit(
         trainer, training, epochs=c.epochs, progress=progress, pipeline=c.pipeline, validation=validation,
         callbacks=callbacks, verbose=1 if c.progress else 0,
     )  # fmt: skip
-    save_weights(trainer.network, workdir / "network.weights.h5")
-    draw_reconstruction(trainer, validation.batches[0], skeleton, workdir / "reconstruction.png")
-    return {
+    save_weights(trainer.network, workdir.path / "network.weights.h5")
+    draw_reconstruction(trainer, validation, skeleton, workdir.path / "reconstruction.png")
+    metrics = {
         **validation_metrics(trainer, validation),
         **baseline_errors(validation, {m: mean_of(splits["train"], m) for m in modalities(validation)}, skeleton.root),
         "masked_share": trainer.masking.ratio(c.frames, skeleton.num_joints),
@@ -67,6 +68,8 @@ def pretrain(config: dict, workdir: Path) -> dict:
         "backend": keras.backend.backend(),
         "history": history,
     }
+    workdir.write_metrics(metrics)
+    return metrics
 
 
 def source_options(c) -> SourceOptions:
@@ -123,11 +126,13 @@ def validation_metrics(trainer, validation) -> dict:
     return {name: float(logs[key]) for key, name in names.items() if key in logs and key in counted}
 
 
-def draw_reconstruction(trainer, batch, skeleton, path):
-    """The picture of masked, reconstructed and true poses of the first validation window."""
+def draw_reconstruction(trainer, validation, skeleton, path):
+    """The picture of masked, reconstructed and true poses of a window amid the validation data."""
     from mpm_keras.viz.skeleton import reconstruction_figure
 
-    one = keras.tree.map_structure(lambda x: x[:1], batch)
+    batch = validation.batches[len(validation.batches) // 2]
+    middle = len(next(iter(batch.values()))) // 2
+    one = keras.tree.map_structure(lambda x: x[middle : middle + 1], batch)
     predicted = trainer.network(one, training=False)
     arrays = {}
     for m in ("2d", "3d"):

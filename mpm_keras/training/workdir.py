@@ -1,0 +1,55 @@
+"""The folder of a run: one configuration, its checkpoints and its results."""
+
+import json
+from pathlib import Path
+
+from mpm_keras.errors import InputError
+from mpm_keras.files import write_json
+from mpm_keras.training.checkpoints import CheckpointFolder
+
+# Settings that may differ when a run is resumed: how long, where and how fast, not what.
+RESUMABLE = {"workdir", "config", "epochs", "steps", "keep", "progress", "pipeline"}
+
+
+class Workdir:
+    """The folder of a run.
+
+    Args:
+        config: {setting: value}; the same for every start of the run, but for `RESUMABLE`.
+        keep: checkpoints to keep.
+
+    Raises:
+        InputError: the folder cannot be made, or holds the run of another configuration; the message
+            names the first setting that differs.
+    """
+
+    def __init__(self, config: dict, keep: int = 3):
+        self.path, self.config = Path(config["workdir"]), config
+        self.checkpoints = CheckpointFolder(self.path / "checkpoints", keep)
+        if self.checkpoints.paths():
+            self._check_same_run()
+
+    def _check_same_run(self):
+        file = self.path / "config.json"
+        try:
+            old = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file}: not the configuration of a run ({error}); choose another --workdir") from error
+        for name in sorted((set(self.config) | set(old)) - RESUMABLE):
+            if old.get(name) != self.config.get(name):
+                raise InputError(
+                    f"{self.path} holds a run with {name}={old.get(name)}, not {self.config.get(name)}; "
+                    "choose another --workdir"
+                )
+
+    def begin(self):
+        """Makes the folder and writes `config.json`. Called when all input has proved good."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "config.json", self.config)
+        except OSError as error:
+            raise InputError(f"--workdir {self.path}: cannot be written ({error.strerror})") from error
+
+    def write_metrics(self, metrics: dict):
+        """Writes `metrics.json`."""
+        write_json(self.path / "metrics.json", metrics)
