@@ -22,7 +22,7 @@ def strides_for(frames: int) -> tuple[int, ...]:
         return STRIDES[frames]
     factors, rest = [], frames
     for prime in (3, 5, 7, 11, 13):
-        while rest % prime == 0:
+        while rest and rest % prime == 0:
             factors.append(prime)
             rest //= prime
     if rest != 1 or not factors:

@@ -90,8 +90,8 @@ class FrameToken(keras.layers.Layer):
         hidden = 1 - ops.sum(place, axis=-1, keepdims=True)
         return ops.matmul(place, x) + hidden * ops.cast(self.token, x.dtype)
 
-    def compute_output_shape(self, input_shape, visible_shape=None):
-        return (input_shape[0], self.frames, input_shape[-1])
+    def compute_output_shape(self, x_shape, visible_shape=None):
+        return (x_shape[0], self.frames if visible_shape else x_shape[1], x_shape[-1])
 
     def get_config(self):
         return {**super().get_config(), "frames": self.frames}

@@ -83,9 +83,9 @@ class MPMBackbone(keras.layers.Layer):
             x = block(x, training=training)
         return x
 
-    def compute_output_shape(self, input_shape, visible_shape=None):
+    def compute_output_shape(self, pose_shape, visible_shape=None):
         frames = visible_shape[1] if visible_shape else self.frames
-        return (input_shape[0], frames, self.width)
+        return (pose_shape[0], frames, self.width)
 
     def get_config(self):
         names = ("frames", "joints", "modalities", "width", "encoder_width", "heads")
