@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
 
 
-def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, epochs=10):
+def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, epochs=4):
     """The flags that every script has, under the same names."""
     flags.DEFINE_list(
         "data",
@@ -34,7 +34,7 @@ def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, e
     flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
     flags.DEFINE_integer("epochs", epochs, "Passes over the windows.", lower_bound=0)
     flags.DEFINE_integer("steps", 0, "Stop after so many optimiser steps; 0 for no limit.", lower_bound=0)
-    flags.DEFINE_integer("seed", 0, "Of weights, masks, order, cameras and synthetic motion.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "Of weights, masks, dropout and the order of windows.", lower_bound=0)
 
 
 def define_data_flags(cameras=2):
@@ -50,11 +50,14 @@ def define_data_flags(cameras=2):
     flags.DEFINE_integer(
         "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
     )
+    flags.DEFINE_integer("data_seed", 0, "Of virtual cameras, synthetic motion and validation masks.", lower_bound=0)
     flags.DEFINE_integer("synthetic_clips", 240, "Clips of synthetic motion, 10 seconds each.", lower_bound=2)
 
 
 def define_training_flags(learning_rate):
     """Flags of scripts that train."""
+    flags.DEFINE_integer("window_step", 10, "Distance of the centres of training windows, in frames.", lower_bound=1)
+    flags.DEFINE_boolean("flip", True, "Mirror every other training window, drawn at random.")
     flags.DEFINE_float("learning_rate", learning_rate, "AdamW learning rate of the first epoch.", lower_bound=0.0)
     flags.DEFINE_float("lr_decay", 0.97, "Factor on the learning rate after every epoch.", 0.0, 1.0)
     flags.DEFINE_float("weight_decay", 0.01, "AdamW weight decay.", lower_bound=0.0)

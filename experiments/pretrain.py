@@ -4,7 +4,7 @@
     python experiments/pretrain.py --data=motion.bvh,folder --workdir=runs/mine
     python experiments/pretrain.py --config=paper_243 --data=open_mocap.npz
 
-Leaves in --workdir: config.json, checkpoints/, network.weights.h5, tensorboard/, metrics.json and
+Leaves in --workdir: config.json, checkpoints/, epochs.jsonl, network/, tensorboard/, metrics.json and
 reconstruction.png. The same command again resumes, or does nothing when the run is complete.
 """
 
@@ -32,7 +32,6 @@ flags.DEFINE_enum("loss", "all", ["all", "masked"], "Which joints the loss count
 flags.DEFINE_integer("width", 256, "Channels of the transformer.", lower_bound=8)
 flags.DEFINE_integer("encoder_width", 512, "Channels of the encoders and the spatial MLP.", lower_bound=8)
 flags.DEFINE_float("dropout", 0.1, "Dropout rate.", 0.0, 0.99)
-flags.DEFINE_boolean("flip", True, "Mirror every other training window.")
 
 
 def main():

@@ -47,9 +47,14 @@ def visible_frames(hidden, count: int):
     return ops.cast(ops.argsort(key, axis=-1)[:, :count], "int32")
 
 
-def hidden_joints(masks, shape=None):
+def hidden_joints(masks):
     """{"joints": (B, F, J), "frames": (B, F)} -> (B, F, J) bool: every joint that is not seen."""
     return ops.logical_or(masks["joints"], masks["frames"][..., None])
+
+
+def is_symbolic_tensorflow(x) -> bool:
+    """Whether x is a tensor of a TensorFlow graph that is being traced; needs no TensorFlow."""
+    return type(x).__module__.startswith("tensorflow.") and not hasattr(x, "numpy")
 
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
@@ -79,7 +84,7 @@ class PoseMasking(keras.layers.Layer):
     """
 
     def __init__(self, spatial=5, temporal=0.6, strategy="spatiotemporal", seed=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"autocast": False, **kwargs})  # the poses are targets too: keep their precision
         if strategy not in STRATEGIES:
             raise ValueError(f"unknown mask strategy {strategy!r}; known: {', '.join(STRATEGIES)}")
         if spatial < 0 or not 0 <= temporal < 1:
@@ -118,6 +123,15 @@ class PoseMasking(keras.layers.Layer):
             ops.reshape(joint_noise, (-1, frames, joints)), ops.reshape(frame_noise, (-1, frames))
         )  # fmt: skip
 
+    def __call__(self, batch, **kwargs):
+        backend = keras.backend.backend()
+        if backend != "tensorflow" and any(is_symbolic_tensorflow(x) for x in keras.tree.flatten(batch)):
+            raise ValueError(
+                f"masks are drawn in the training step with the {backend} backend; only with the TensorFlow backend "
+                "is PoseMasking a tf.data stage"
+            )
+        return super().__call__(batch, **kwargs)
+
     def call(self, batch):
         batch = dict(batch)
         for modality in ("2d", "3d"):
@@ -142,3 +156,73 @@ class PoseMasking(keras.layers.Layer):
         config = super().get_config()
         config.update(spatial=self.spatial, temporal=self.temporal, strategy=self.strategy, seed=self.seed)
         return config
+
+
+# Rows of the paper's tables: a number of random joints, or the names of limbs.
+PARTIAL_2D = {
+    "1 joint": 1,
+    "2 joints": 2,
+    "two legs": ("left_leg", "right_leg"),
+    "two arms": ("left_arm", "right_arm"),
+    "left leg + left arm": ("left_leg", "left_arm"),
+    "right leg + right arm": ("right_leg", "right_arm"),
+}  # Table 3
+PARTIAL_3D = {
+    "right leg": ("right_leg",),
+    "left leg": ("left_leg",),
+    "left arm": ("left_arm",),
+    "right arm": ("right_arm",),
+}  # Table 4
+
+
+@keras.saving.register_keras_serializable(package="mpm_keras")
+class PartMasking(keras.layers.Layer):
+    """Hides body parts: per sample one choice of a list, the same joints in all frames of a window.
+
+    Args:
+        limbs: (C, J) booleans as nested lists: the joints that choice c hides.
+        counts: C numbers of further joints that choice c hides, drawn at random.
+        seed: of the Keras seed generator that the layer holds.
+
+    Call arguments:
+        pose: (B, F, J, D).
+
+    Returns:
+        (B, F, J) bool, True where hidden.
+
+    Raises:
+        ValueError: when limbs and counts do not fit together.
+    """
+
+    def __init__(self, limbs, counts, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        if not limbs or len(limbs) != len(counts) or len({len(row) for row in limbs}) != 1:
+            raise ValueError(f"need one row of joints and one count per choice, found {len(limbs)} and {len(counts)}")
+        self.limbs, self.counts, self.seed = [[bool(j) for j in row] for row in limbs], list(counts), seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    @classmethod
+    def of(cls, choices, skeleton, seed=None) -> "PartMasking":
+        """From choices as in `PARTIAL_2D`: a number of joints, or limb names of the skeleton."""
+        limbs = [[] if isinstance(choice, int) else skeleton.limb(*choice) for choice in choices]
+        counts = [choice if isinstance(choice, int) else 0 for choice in choices]
+        return cls([[j in limb for j in range(skeleton.num_joints)] for limb in limbs], counts, seed)
+
+    def from_noise(self, choice, joint_noise, frames: int):
+        """The mask as a pure function of choices (B,) int and noise (B, J)."""
+        rank = ops.argsort(ops.argsort(joint_noise, axis=-1), axis=-1)
+        drawn = rank < ops.take(ops.convert_to_tensor(self.counts, dtype=rank.dtype), choice)[:, None]
+        hidden = ops.logical_or(ops.take(ops.convert_to_tensor(self.limbs, dtype="bool"), choice, axis=0), drawn)
+        return ops.repeat(hidden[:, None], frames, axis=1)  # (B, F, J)
+
+    def call(self, pose):
+        batch, (_, frames, joints, _) = ops.shape(pose)[0], pose.shape
+        choice = keras.random.randint((batch,), 0, len(self.counts), seed=self.seed_generator)
+        return self.from_noise(choice, keras.random.uniform((batch, joints), seed=self.seed_generator), frames)
+
+    def compute_output_spec(self, pose):
+        return keras.KerasTensor(pose.shape[:3], dtype="bool")
+
+    def get_config(self):
+        return {**super().get_config(), "limbs": self.limbs, "counts": self.counts, "seed": self.seed}

@@ -87,7 +87,9 @@ def check_clip(clip: np.ndarray, name: str, skeleton: Skeleton) -> np.ndarray:
         raise InputError(f"{name}: expected poses of shape (frames, {skeleton.num_joints}, 3), found {clip.shape}")
     bad = ~np.isfinite(clip).all(axis=(1, 2))
     if bad.any():
-        raise InputError(f"{name}: {int(bad.sum())} of {len(clip)} frames hold NaN or infinity, first frame {int(bad.argmax())}")
+        raise InputError(
+            f"{name}: {int(bad.sum())} of {len(clip)} frames hold NaN or infinity, first frame {int(bad.argmax())}"
+        )
     return clip
 
 

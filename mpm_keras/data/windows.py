@@ -128,9 +128,15 @@ class WindowBatches:
         if self.flip:
             mirror = coin(window, self.keys(epoch)[1]).astype(bool)
             for values in batch.values():
-                flip = flip_pose if values.ndim == 4 else flip_joints  # confidences have no coordinates
-                values[mirror] = flip(values[mirror], self.views.skeleton)
+                values[mirror] = flip_windows(values[mirror], self.views.skeleton)
         return batch
+
+
+def flip_windows(values, skeleton):
+    """Mirrors poses (B, F, J, D), exchanges the joints of (B, F, J) and leaves (B, F) as it is."""
+    if values.ndim == 4:
+        return flip_pose(values, skeleton)
+    return flip_joints(values, skeleton) if values.ndim == 3 else values
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,0 +1,7 @@
+from mpm_keras.models.backbone import MPMBackbone
+from mpm_keras.models.lifter import MPMLifter
+from mpm_keras.models.presets import load_preset, save_preset
+from mpm_keras.models.pretrainer import MPMPretrainer
+from mpm_keras.models.transfer import transfer
+
+__all__ = ["MPMBackbone", "MPMLifter", "MPMPretrainer", "load_preset", "save_preset", "transfer"]

@@ -1,7 +1,9 @@
 """Callbacks of a run: checkpoints, the step limit, finite losses and TensorBoard without TensorFlow."""
 
+import json
 import math
 import time
+from pathlib import Path
 
 import keras
 
@@ -70,6 +72,50 @@ class Throughput(keras.callbacks.Callback):
     @property
     def samples_per_second(self):
         return (self.batches - 1) * self.batch_size / self.seconds if self.seconds else None
+
+
+class EpochLog(keras.callbacks.Callback):
+    """One JSON line per epoch, so that the history outlives a stop.
+
+    Args:
+        path: `.jsonl` file; appended to.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = Path(path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        line = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
+        with open(self.path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def epochs(self) -> list[dict]:
+        """All epochs of the run; of one that was run twice or in two parts, the last line."""
+        if not self.path.exists():
+            return []
+        lines = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
+        return [line for _, line in sorted({line["epoch"]: line for line in lines}.items())]
+
+
+class BestNetwork(keras.callbacks.Callback):
+    """Keeps the network of the epoch with the lowest validation metric.
+
+    Args:
+        metric: name in the epoch's logs, such as "val_center_mpjpe_mm".
+        best: the lowest value so far, of an earlier start of the run.
+        save: save(value) writes the network.
+    """
+
+    def __init__(self, metric, best, save):
+        super().__init__()
+        self.metric, self.best, self.save = metric, best, save
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = float(logs[self.metric])
+        if self.best is None or value < self.best:
+            self.best = value
+            self.save(value)
 
 
 class FiniteLoss(keras.callbacks.Callback):

@@ -34,26 +34,18 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
         epochs: in all, those already done counted in.
         progress: knows where to start and when to stop.
         validation: data for `validation_data`, or None.
-
-    Returns:
-        List of {name: value} of the epochs run.
     """
-    history = []
     while (start := progress.position).epoch < epochs and not progress.finished:
         last = start.epoch + 1 if start.step else epochs
         source = make_pipeline(batches, pipeline, start.epoch, start.step, last)
-        result = trainer.fit(
+        trainer.fit(
             source,
             initial_epoch=start.epoch,
             epochs=last,
             steps_per_epoch=batches.num_steps - start.step,
             validation_data=validation,
             callbacks=[progress, *callbacks],
+            shuffle=False,  # the pipelines do it
             verbose=verbose,
         )
-        history += [
-            {"epoch": epoch + 1, **{name: float(values[i]) for name, values in result.history.items()}}
-            for i, epoch in enumerate(result.epoch)
-        ]
     progress.save()
-    return history

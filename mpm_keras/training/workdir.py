@@ -53,3 +53,11 @@ class Workdir:
     def write_metrics(self, metrics: dict):
         """Writes `metrics.json`."""
         write_json(self.path / "metrics.json", metrics)
+
+    def read_metrics(self) -> dict:
+        """What an earlier, finished start of this run wrote; empty where there was none."""
+        file = self.path / "metrics.json"
+        try:
+            return json.loads(file.read_text()) if file.exists() else {}
+        except ValueError as error:
+            raise InputError(f"{file}: not JSON ({error}); remove it") from error

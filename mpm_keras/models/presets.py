@@ -1,0 +1,107 @@
+"""Networks on disk: a folder of plain files, without code and without pickles.
+
+preset.json      class and configuration of the network, what else its user must know (skeleton,
+                 frame rate, ...), and the sha256 sum of the weights
+weights.npz      the weights by path, plain arrays
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mpm_keras.errors import InputError
+from mpm_keras.files import UNREADABLE, atomic_write, write_json
+from mpm_keras.models.lifter import MPMLifter
+from mpm_keras.models.pretrainer import MPMPretrainer
+
+FORMAT, VERSION = "mpm_keras preset", 1
+NETWORKS = {cls.__name__: cls for cls in (MPMPretrainer, MPMLifter)}
+
+
+def named_weights(network) -> dict:
+    """{path below the network: variable} of all weights."""
+    return {weight.path.partition("/")[2]: weight for weight in network.weights}
+
+
+def save_preset(network, folder, **facts):
+    """Writes a network to a folder, weights first, so that `preset.json` never names what is not there.
+
+    Args:
+        network: one of `NETWORKS`.
+        folder: made if need be; a preset in it is replaced.
+        facts: JSON values kept beside the configuration, such as `skeleton` and `fps`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: keras.ops.convert_to_numpy(weight.value) for name, weight in named_weights(network).items()}
+    atomic_write(folder / "weights.npz", lambda file: np.savez(file, **arrays))
+    config = {k: v for k, v in network.get_config().items() if k not in ("name", "trainable", "dtype")}
+    header = {"format": FORMAT, "version": VERSION, "network": type(network).__name__, "config": config}
+    write_json(folder / "preset.json", {**header, "weights_sha256": sha256(folder / "weights.npz"), "facts": facts})
+
+
+def read_preset(folder) -> dict:
+    """The contents of `preset.json`. Raises `InputError` where it is not one."""
+    path = Path(folder) / "preset.json"
+    try:
+        header = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected the preset.json of a trained network ({error})") from error
+    if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
+        raise InputError(f"{path}: not an {FORMAT!r} of version {VERSION}")
+    if header.get("network") not in NETWORKS or not isinstance(header.get("config"), dict):
+        raise InputError(f"{path}: unknown network {header.get('network')!r}; known: {', '.join(NETWORKS)}")
+    return header
+
+
+def load_preset(folder, **overrides):
+    """The network that `save_preset` wrote.
+
+    Args:
+        folder: the preset.
+        overrides: configuration to change, such as `dropout`; shapes must stay the same.
+
+    Raises:
+        InputError: the folder holds no preset, its sum does not match, or a tensor is missing, left
+            over or of another shape; the message names it.
+    """
+    header, path = read_preset(folder), Path(folder) / "weights.npz"
+    try:
+        network = NETWORKS[header["network"]](**{**header["config"], **overrides})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{Path(folder) / 'preset.json'}: not a configuration of {header['network']} ({error})"
+        ) from error
+    try:
+        whole = sha256(path) == header.get("weights_sha256")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files} if whole else {}
+    except UNREADABLE as error:
+        raise InputError(f"{path}: not readable as weights ({error})") from error
+    if not whole:
+        raise InputError(f"{path}: the sha256 sum is not the one in preset.json; the file is damaged or another's")
+    assign_weights(network, arrays, path)
+    return network
+
+
+def assign_weights(network, arrays: dict, path):
+    """Sets every weight by name. Raises `InputError` that names the first tensor that does not fit."""
+    weights = named_weights(network)
+    for name, weight in weights.items():
+        if name not in arrays:
+            raise InputError(f"{path}: tensor {name} is missing")
+        if arrays[name].shape != tuple(weight.shape):
+            raise InputError(f"{path}: tensor {name} has shape {arrays[name].shape}, expected {tuple(weight.shape)}")
+    if extra := sorted(set(arrays) - set(weights)):
+        raise InputError(f"{path}: tensor {extra[0]} belongs to no layer of the network")
+    for name, weight in weights.items():
+        weight.assign(arrays[name].astype(weight.dtype))
+
+
+def sha256(path) -> str:
+    """Hexadecimal sum of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,48 @@
+"""Stage I weights into a stage II network, module by module."""
+
+import math
+
+from mpm_keras.models.lifter import MPMLifter
+from mpm_keras.models.pretrainer import MPMPretrainer
+
+
+def shared_modules(network) -> dict:
+    """{module: layer} of what stage I and stage II have in common, 2D side."""
+    token = network.joint_token if isinstance(network, MPMLifter) else network.joint_tokens["2d"]
+    modules = {"joint_token_2d": token, "encoder_2d": network.backbone.encoders["2d"]}
+    modules |= {"spatial_mlp": network.backbone.spatial, "positions": network.backbone.positions}
+    return modules | {f"block_{i}": block for i, block in enumerate(network.backbone.blocks)}
+
+
+def transfer(source: MPMPretrainer, target: MPMLifter) -> int:
+    """Copies the 2D encoder, v^S and the shared layers, batch norm statistics included.
+
+    The decoders of stage I stay behind, as in the released code. Returns the number of parameters.
+
+    Raises:
+        ValueError: names the first module or tensor that one side lacks or has in another shape;
+            nothing is copied then.
+    """
+    pairs = []
+    sources, targets = shared_modules(source), shared_modules(target)
+    for name in sources | targets:
+        if name not in sources or name not in targets:
+            where = "the pre-trained network" if name not in sources else "the network to fine-tune"
+            raise ValueError(f"{name}: {where} has no such module; use the same --layers")
+        pairs += match_weights(name, sources[name].weights, targets[name].weights)
+    for old, new in pairs:
+        new.assign(old.value)
+    return sum(math.prod(old.shape) for old, _ in pairs)
+
+
+def match_weights(module, sources, targets) -> list:
+    """[(source, target)] variables of one module. Raises `ValueError` naming a tensor that differs."""
+    if len(sources) != len(targets):
+        raise ValueError(f"{module}: {len(sources)} tensors against {len(targets)}")
+    for old, new in zip(sources, targets, strict=True):
+        name = f"{module}/{new.path.split(module + '/')[-1]}"
+        if old.path.split("/")[-1] != new.path.split("/")[-1]:
+            raise ValueError(f"{name}: the pre-trained network has {old.path} in its place")
+        if tuple(old.shape) != tuple(new.shape):
+            raise ValueError(f"{name}: shape {tuple(old.shape)} in the pre-trained network, {tuple(new.shape)} here")
+    return list(zip(sources, targets, strict=True))

@@ -1,0 +1,126 @@
+"""The stage II job: from sources and a pre-trained network to one that lifts."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mpm_keras.errors import InputError
+from mpm_keras.masking import PARTIAL_2D, PartMasking
+from mpm_keras.models.lifter import MPMLifter
+from mpm_keras.models.presets import load_preset, read_preset, save_preset
+from mpm_keras.models.pretrainer import MPMPretrainer
+from mpm_keras.models.transfer import transfer
+from mpm_keras.training.callbacks import BestNetwork
+from mpm_keras.training.finetuning import LiftTrainer
+from mpm_keras.training.job import Job
+from mpm_keras.training.validation import FixedBatches
+
+SELECTED_BY = "val_center_mpjpe_mm"
+
+
+def finetune(config: dict) -> dict:
+    """Runs or resumes stage II.
+
+    Args:
+        config: the flags of `experiments/finetune.py`.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        InputError: the data, the pre-trained network or a setting makes no sense.
+    """
+    job = Job(config, modalities=("2d", "3d"))
+    trainer = build_trainer(job.config, job.skeleton)
+    job.compile(trainer)
+    validation = partial_batches(job.held_out, trainer.occlusion, "2d", job.config.data_seed)
+    best = best_network(job, trainer, "lift", SELECTED_BY)
+    run = job.run(trainer, validation, [best])
+    if best.best is None:  # the step limit came before the first validation
+        best.on_epoch_end(0, {SELECTED_BY: trainer.evaluate(validation, return_dict=True, verbose=0)[SELECTED_BY[4:]]})
+    trainer.network.set_weights(load_preset(job.workdir.path / "network").get_weights())
+    logs = trainer.evaluate(validation, return_dict=True, verbose=0)
+    metrics = {**{f"val_{name}": float(value) for name, value in logs.items()}, **run}
+    job.workdir.write_metrics(metrics)
+    return metrics
+
+
+def build_trainer(c, skeleton) -> LiftTrainer:
+    """The lifter, its pre-trained weights and its trainer. Raises `InputError` where they do not fit."""
+    try:
+        network = MPMLifter(
+            frames=c.frames, joints=skeleton.num_joints, layers=c.layers, width=c.width,
+            encoder_width=c.encoder_width, dropout=c.dropout, encoder_dropout=c.encoder_dropout,
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if c.pretrained:
+        load_pretrained(c.pretrained, network)
+    freeze(network, c.freeze)
+    occlusion = None
+    if c.occlusion == "partial":
+        occlusion = PartMasking.of([0, *PARTIAL_2D.values()], skeleton, seed=c.seed)
+    weights = {"center": c.weight_center, "sequence": c.weight_sequence}
+    return LiftTrainer(network, occlusion, c.confidence_threshold, weights, skeleton.root)
+
+
+def network_folder(path) -> Path:
+    """The preset of a run folder, or the folder itself where it is one."""
+    path = Path(path)
+    return path / "network" if (path / "network" / "preset.json").exists() else path
+
+
+def load_network(path, kind):
+    """A trained network of a class. Raises `InputError` for another."""
+    folder = network_folder(path)
+    if (found := read_preset(folder)["network"]) != kind.__name__:
+        raise InputError(f"{folder}: holds an {found}, expected an {kind.__name__}")
+    return load_preset(folder)
+
+
+def load_pretrained(path, network: MPMLifter):
+    """Copies stage I weights into the lifter. Raises `InputError` that names what does not fit."""
+    source = load_network(path, MPMPretrainer)
+    try:
+        transfer(source, network)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def freeze(network: MPMLifter, what: str):
+    """Makes parts of the backbone untrainable; frozen batch norms use their stored statistics."""
+    layers = []
+    if what in ("encoder", "backbone"):
+        layers += [network.backbone.encoders["2d"], network.joint_token]
+    if what in ("shared", "backbone"):
+        layers += network.backbone.shared
+    for layer in layers:
+        layer.trainable = False
+
+
+def best_network(job, trainer, stage, metric) -> BestNetwork:
+    """Saves the network whenever the validation metric falls; goes on from an earlier start's best."""
+    folder = job.workdir.path / "network"
+    resumed = bool(job.workdir.checkpoints.paths()) and (folder / "preset.json").exists()
+    best = read_preset(folder)["facts"].get(metric) if resumed else None
+
+    def save(value):
+        save_preset(trainer.network, folder, stage=stage, **{metric: value}, **job.facts())
+
+    return BestNetwork(metric, best, save)
+
+
+def partial_batches(batches, occlusion, modality, seed) -> FixedBatches:
+    """All batches of an unshuffled epoch, with body parts hidden by NumPy's choice if at all."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for step in range(batches.num_steps):
+        batch = batches.batch(0, step)
+        if occlusion is not None:
+            size, frames, joints, _ = batch[f"pose_{modality}"].shape
+            choice = rng.integers(0, len(occlusion.counts), size, np.int32)
+            hidden = occlusion.from_noise(choice, rng.random((size, joints), np.float32), frames)
+            batch["hidden"] = keras.ops.convert_to_numpy(hidden)
+        found.append(batch)
+    return FixedBatches(found)

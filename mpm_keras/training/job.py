@@ -1,0 +1,97 @@
+"""What the training jobs share: settings, data, the fit and its logs."""
+
+from types import SimpleNamespace
+
+import keras
+
+from mpm_keras.data.sources import SourceOptions, load_splits, make_batches
+from mpm_keras.errors import InputError
+from mpm_keras.skeletons import get_skeleton
+from mpm_keras.training.callbacks import EpochLog, FiniteLoss, RunProgress, TensorBoardScalars, Throughput
+from mpm_keras.training.checkpoints import Position
+from mpm_keras.training.loop import fit
+from mpm_keras.training.validation import unshuffled
+from mpm_keras.training.workdir import Workdir
+
+
+class Job:
+    """One run: its settings, folder, data and training.
+
+    Args:
+        config: the flags of the script, by name.
+        modalities: what training windows must hold, such as ("2d", "3d"); empty for either.
+
+    Raises:
+        InputError: the folder holds another run, or the data or a setting makes no sense.
+    """
+
+    def __init__(self, config: dict, modalities=()):
+        self.config = c = SimpleNamespace(**config)
+        self.workdir = Workdir(config, c.keep)
+        keras.utils.set_random_seed(c.seed)
+        keras.config.set_dtype_policy(c.dtype)
+        self.skeleton = get_skeleton(c.skeleton)
+        self.splits = load_splits(c.data, source_options(c))
+        for views in self.splits["train"] + self.splits["validation"]:
+            for modality in modalities:
+                if getattr(views, f"pose_{modality}") is None:
+                    raise InputError(
+                        f"{views.names[0]}: its source holds no {modality.upper()} poses, which this job needs"
+                    )
+        sizes = (c.frames, c.stride, c.batch_size)
+        self.training = make_batches(self.splits["train"], *sizes, seed=c.seed, step=c.window_step, flip=c.flip)
+        self.held_out = unshuffled(make_batches, self.splits["validation"], *sizes, c.val_windows)
+
+    def compile(self, trainer):
+        """AdamW whose learning rate falls by a factor per epoch (section 4.2.1)."""
+        c = self.config
+        self.updates = len(trainer.updates(self.training.batch(0, 0)))
+        steps = self.training.num_steps * self.updates
+        rate = keras.optimizers.schedules.ExponentialDecay(c.learning_rate, steps, c.lr_decay, staircase=True)
+        trainer.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=c.weight_decay))
+
+    def run(self, trainer, validation, callbacks=()) -> dict:
+        """Trains a compiled trainer from where its run stopped. Returns what every `metrics.json` holds."""
+        c, folder = self.config, self.workdir.path
+        start = self.workdir.checkpoints.restore_newest(trainer) or Position()
+        self.workdir.begin()
+        progress = RunProgress(self.workdir.checkpoints, self.training.num_steps, self.updates, start, c.steps)
+        throughput, log = Throughput(c.batch_size), EpochLog(folder / "epochs.jsonl")
+        fit(
+            trainer,
+            self.training,
+            epochs=c.epochs,
+            progress=progress,
+            pipeline=c.pipeline,
+            validation=validation,
+            callbacks=[FiniteLoss(), throughput, log, *callbacks, TensorBoardScalars(folder / "tensorboard")],
+            verbose=1 if c.progress else 0,
+        )
+        old = self.workdir.read_metrics()
+        return {
+            "train_samples_per_second": throughput.samples_per_second or old.get("train_samples_per_second"),
+            "steps": progress.position.updates,
+            "epochs": progress.position.epoch,
+            "train_windows": sum(part.index.num_windows for part in self.training.parts),
+            "validation_windows": sum(part.index.num_windows for part in self.held_out.parts),
+            "parameters": trainer.network.module_parameters(),
+            "backend": keras.backend.backend(),
+            "history": log.epochs(),
+        }
+
+    def facts(self) -> dict:
+        """What the user of the network must know beside its configuration."""
+        c = self.config
+        return {"skeleton": c.skeleton, "stride": c.stride, "fps": c.fps, "normalization": "screen"}
+
+
+def source_options(c) -> SourceOptions:
+    """The data flags as `SourceOptions`."""
+    return SourceOptions(
+        fps=c.fps,
+        cameras=c.cameras,
+        skeleton=c.skeleton,
+        seed=c.data_seed,
+        synthetic_clips=c.synthetic_clips,
+        validation_subjects=tuple(c.val_subjects),
+    )
