@@ -4,6 +4,8 @@ import pytest
 from mpm_keras import geometry as g
 from mpm_keras.skeletons import H36M_16, H36M_17
 
+pytestmark = pytest.mark.numpy_only
+
 # A real lens: camera 54138969 of Human3.6M, subject 1 (constants as VideoPose3D lists them).
 LENS = (-0.2070988, 0.2477725, -0.000975699, -0.00142447, -0.00307515)
 

@@ -12,6 +12,8 @@ from mpm_keras.data.open_mocap import read_open_mocap
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_17
 
+pytestmark = pytest.mark.numpy_only
+
 J = {name: i for i, name in enumerate(H36M_17.joints)}
 
 # A T-pose in centimetres, y up, facing +z, left towards +x: bone -> (parent, way, axis, dof).

@@ -6,6 +6,8 @@ from mpm_keras.data.cameras import CameraRanges, camera_rng, draw_camera, film
 from mpm_keras.data.motion import Motion
 from mpm_keras.skeletons import H36M_17
 
+pytestmark = pytest.mark.numpy_only
+
 
 def walk(seed, frames=40, reach=4.0):
     """A person-sized cloud of joints that walks up to `reach` metres."""

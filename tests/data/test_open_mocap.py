@@ -9,6 +9,8 @@ from mpm_keras.data.open_mocap import is_open_mocap, read_open_mocap
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_17
 
+pytestmark = pytest.mark.numpy_only
+
 
 def small_archive() -> dict:
     """Two clips of 3 and 2 frames."""

@@ -12,6 +12,8 @@ from mpm_keras.data.bvh import read_bvh
 from mpm_keras.data.readers import find_skeleton, read_motion, subject_of
 from mpm_keras.errors import InputError
 
+pytestmark = pytest.mark.numpy_only
+
 
 def put(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)

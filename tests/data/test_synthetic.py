@@ -9,6 +9,8 @@ from mpm_keras.data.synthetic import ACTIVITIES, CLIPS_PER_SUBJECT, synthetic_mo
 from mpm_keras.data.synthetic.body import KNEE_LIMIT, LIMITS, sample_body
 from mpm_keras.skeletons import H36M_17
 
+pytestmark = pytest.mark.numpy_only
+
 J = {name: i for i, name in enumerate(H36M_17.joints)}
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "open_mocap_h36m17.npz"
 

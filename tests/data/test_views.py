@@ -10,6 +10,8 @@ from mpm_keras.data.views import Views
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_16, H36M_17
 
+pytestmark = pytest.mark.numpy_only
+
 ARRAYS = ("offsets", "fps", "intrinsics", "image_size", "pose_2d", "pose_3d", "root_3d", "confidence")
 FRAMES = ARRAYS[4:]
 TEXTS = ("names", "subjects", "actions", "cameras")

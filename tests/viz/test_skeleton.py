@@ -12,6 +12,8 @@ from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_16, H36M_17
 from mpm_keras.viz import skeleton as viz
 
+pytestmark = pytest.mark.numpy_only
+
 
 @pytest.fixture(scope="module")
 def motion():
