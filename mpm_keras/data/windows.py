@@ -168,24 +168,23 @@ class UnpairedBatches:
 
 
 class NumpyPipeline(keras.utils.PyDataset):
-    """Batches of one epoch after the other, without TensorFlow.
+    """The counterpart of `tf_pipeline` without TensorFlow; for `fit` with `steps_per_epoch` and `shuffle=False`.
+
+    One stream over all epochs: Keras also calls `on_epoch_end` where no epoch has ended, so that the
+    epoch cannot be counted there.
 
     Args:
         batches: `WindowBatches` or `UnpairedBatches`.
-        epoch: the epoch to begin with; Keras moves it on at the end of each.
-        first_step: where to begin in an epoch; for the rest of an interrupted one.
-        workers: threads that prepare batches ahead.
+        first, last: global steps, epoch * num_steps + step; the default is the first epoch.
     """
 
-    def __init__(self, batches, epoch: int = 0, first_step: int = 0, workers: int = 1):
-        super().__init__(workers=workers, max_queue_size=8)
-        self.batches, self.epoch, self.first_step = batches, epoch, first_step
+    def __init__(self, batches, first: int = 0, last: int | None = None):
+        super().__init__()
+        self.batches, self.first = batches, first
+        self.last = batches.num_steps if last is None else last
 
     def __len__(self):
-        return self.batches.num_steps - self.first_step
+        return self.last - self.first
 
-    def __getitem__(self, step):
-        return (self.batches.batch(self.epoch, self.first_step + step),)
-
-    def on_epoch_end(self):
-        self.epoch += 1
+    def __getitem__(self, i):
+        return (self.batches.batch(*divmod(self.first + i, self.batches.num_steps)),)

@@ -17,11 +17,12 @@ def make_pipeline(batches, kind: str, epoch: int, first_step: int, epochs: int):
         raise ValueError(f"unknown pipeline {kind!r}; known: {', '.join(PIPELINES)}")
     if kind == "auto":
         kind = "tfdata" if keras.backend.backend() == "tensorflow" else "numpy"
+    first, last = epoch * batches.num_steps + first_step, epochs * batches.num_steps
     if kind == "numpy":
-        return NumpyPipeline(batches, epoch, first_step)
+        return NumpyPipeline(batches, first, last)
     from mpm_keras.data.tf_pipeline import tf_pipeline
 
-    return tf_pipeline(batches, epoch * batches.num_steps + first_step, epochs * batches.num_steps)
+    return tf_pipeline(batches, first, last)
 
 
 def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", validation=None, callbacks=(), verbose=1):
