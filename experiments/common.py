@@ -14,8 +14,8 @@ CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
 
 
-def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, epochs=4):
-    """The flags that every script has, under the same names."""
+def define_run_flags(name, batch_size=64):
+    """The flags that every script has: what goes in, where results go, how much at a time."""
     flags.DEFINE_list(
         "data",
         ["synthetic"],
@@ -28,30 +28,45 @@ def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, e
         None,
         "JSON file of flag values, or the name of one in experiments/configs. Flags on the command line win.",
     )
+    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
+
+
+def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, epochs=4):
+    """The flags of every script that makes a network, under the same names."""
+    define_run_flags(name, batch_size)
     flags.DEFINE_integer("frames", frames, "Poses in a window.", lower_bound=1)
     flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", lower_bound=1)
     flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
     flags.DEFINE_integer("epochs", epochs, "Passes over the windows.", lower_bound=0)
     flags.DEFINE_integer("steps", 0, "Stop after so many optimiser steps; 0 for no limit.", lower_bound=0)
     flags.DEFINE_integer("seed", 0, "Of weights, masks, dropout and the order of windows.", lower_bound=0)
 
 
-def define_data_flags(cameras=2):
-    """Flags of scripts that read motion."""
-    flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", lower_bound=1.0)
+def define_source_flags(cameras=2):
+    """Flags of what is seen of the sources, and by whom: the same in training and in evaluation."""
     flags.DEFINE_integer("cameras", cameras, "Virtual cameras per clip of 3D motion.", lower_bound=1)
-    flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
     flags.DEFINE_list(
         "val_subjects",
         [],
         "Subjects held out for validation; by default the open motion protocol's, or about a tenth of all.",
     )
-    flags.DEFINE_integer(
-        "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
+    flags.DEFINE_list(
+        "test_subjects",
+        [],
+        "Subjects kept from training and validation; by default the open motion protocol's, or about a tenth of all.",
     )
     flags.DEFINE_integer("data_seed", 0, "Of virtual cameras, synthetic motion and validation masks.", lower_bound=0)
     flags.DEFINE_integer("synthetic_clips", 240, "Clips of synthetic motion, 10 seconds each.", lower_bound=2)
+
+
+def define_data_flags(cameras=2):
+    """Flags of scripts that read motion to train on."""
+    define_source_flags(cameras)
+    flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", lower_bound=1.0)
+    flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
+    flags.DEFINE_integer(
+        "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
+    )
 
 
 def define_training_flags(learning_rate):
@@ -72,6 +87,23 @@ def define_training_flags(learning_rate):
     )
     flags.DEFINE_integer("keep", 3, "Checkpoints to keep.", lower_bound=1)
     flags.DEFINE_boolean("progress", True, "Show a progress bar.")
+
+
+def define_lifter_flags():
+    """Flags of scripts that train stage II networks."""
+    flags.DEFINE_string("pretrained", None, "Run folder of pretrain.py, or a preset folder; none trains from scratch.")
+    flags.DEFINE_enum(
+        "freeze",
+        "none",
+        ["none", "encoder", "shared", "backbone"],
+        "What of the lifter keeps its pre-trained weights: the 2D encoder, the shared layers, or both.",
+    )
+    flags.DEFINE_float("weight_center", 1.0, "Loss weight of the centre pose.", lower_bound=0.0)
+    flags.DEFINE_float("weight_sequence", 1.0, "Loss weight of the whole sequence.", lower_bound=0.0)
+    flags.DEFINE_integer("width", 256, "Channels of the transformer.", lower_bound=8)
+    flags.DEFINE_integer("encoder_width", 512, "Channels of the encoder and the spatial MLP.", lower_bound=8)
+    flags.DEFINE_float("dropout", 0.1, "Dropout rate of the transformer.", 0.0, 0.99)
+    flags.DEFINE_float("encoder_dropout", 0.2, "Dropout rate of the encoder and the spatial MLP.", 0.0, 0.99)
 
 
 def settings() -> dict:

@@ -14,13 +14,7 @@ from absl import flags
 common.define_common_flags("finetune")
 common.define_data_flags()
 common.define_training_flags(learning_rate=1e-3)
-flags.DEFINE_string("pretrained", None, "Run folder of pretrain.py, or a preset folder; none trains from scratch.")
-flags.DEFINE_enum(
-    "freeze",
-    "none",
-    ["none", "encoder", "shared", "backbone"],
-    "What keeps its pre-trained weights: the 2D encoder, the shared layers, or both.",
-)
+common.define_lifter_flags()
 flags.DEFINE_enum(
     "occlusion",
     "none",
@@ -30,12 +24,6 @@ flags.DEFINE_enum(
 flags.DEFINE_float(
     "confidence_threshold", 0.0, "Joints whose detector confidence is lower count as hidden; 0 trusts all.", 0.0, 1.0
 )
-flags.DEFINE_float("weight_center", 1.0, "Loss weight of the centre pose.", lower_bound=0.0)
-flags.DEFINE_float("weight_sequence", 1.0, "Loss weight of the whole sequence.", lower_bound=0.0)
-flags.DEFINE_integer("width", 256, "Channels of the transformer.", lower_bound=8)
-flags.DEFINE_integer("encoder_width", 512, "Channels of the encoder and the spatial MLP.", lower_bound=8)
-flags.DEFINE_float("dropout", 0.1, "Dropout rate of the transformer.", 0.0, 0.99)
-flags.DEFINE_float("encoder_dropout", 0.2, "Dropout rate of the encoder and the spatial MLP.", 0.0, 0.99)
 
 
 def main():

@@ -52,6 +52,7 @@ class SourceOptions:
         synthetic_clips: clips of synthetic motion, of `synthetic_seconds` each.
         validation_subjects: held out; empty for the protocol or, without one, about a tenth of the
             subjects.
+        test_subjects: kept from training and validation too; empty for the protocol or another tenth.
     """
 
     fps: float = 50.0
@@ -62,6 +63,7 @@ class SourceOptions:
     synthetic_clips: int = 240
     synthetic_seconds: float = 10.0
     validation_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
 
 
 def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -> dict[str, list[Views]]:
@@ -76,22 +78,40 @@ def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -
         {split: list of `Views`, one per source and split that is not empty}.
 
     Raises:
-        InputError: a source cannot be read, or nothing is left to train or to validate on.
+        InputError: a source cannot be read, nothing is left of a split, or no source has a subject
+            that was named.
     """
     if not paths:
         raise InputError("no data: name at least one source")
-    found = {split: [] for split in splits}
+    found, subjects = {split: [] for split in splits}, set()
     for path in paths:
         source = split_single_clip(_read(path, options))
+        subjects.update(source.subjects)
         names = split_names(source, protocol_for(path, source, options))
         for split in splits:
             keep = [i for i, name in enumerate(names) if name == split]
             if keep:
-                found[split].append(_views(source.select(keep), options))
+                found[split].append(_views(path, source.select(keep), options))
     for split in splits:
         if not found[split]:
-            raise InputError(f"{', '.join(map(str, paths))}: no clip for {split}; choose --val_subjects otherwise")
+            other = "name --test_subjects or use --split=validation"
+            advice = other if split == "test" else "choose --val_subjects otherwise"
+            raise InputError(f"{', '.join(map(str, paths))}: no clip for {split}; {advice}")
+    if unknown := sorted({*options.validation_subjects, *options.test_subjects} - subjects):
+        raise InputError(f"{', '.join(map(str, paths))}: no subject {unknown[0]!r}; found {_listed(subjects)}")
     return found
+
+
+def _listed(names, most=12) -> str:
+    names = sorted(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def load_views(paths, options: SourceOptions) -> list[Views]:
+    """All clips of sources, whoever their subjects. Arguments and errors as `load_splits`."""
+    if not paths:
+        raise InputError("no data: name at least one source")
+    return [_views(path, _read(path, options), options) for path in paths]
 
 
 def _read(path, options) -> Motion | Views:
@@ -104,49 +124,66 @@ def _read(path, options) -> Motion | Views:
     return read_motion(path, options.fps)
 
 
-def _views(source, options) -> Views:
+def _views(path, source, options) -> Views:
     views = film(source, options.cameras, options.ranges, options.seed) if isinstance(source, Motion) else source
-    return views.to_skeleton(get_skeleton(options.skeleton))
+    try:
+        return views.to_skeleton(get_skeleton(options.skeleton))
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def split_single_clip(source):
-    """A source of one clip as two, its last fifth being the second: there is no other to hold out."""
+    """A source of one clip as ten pieces of it, of which one serves for validation and one for test."""
     if not isinstance(source, Motion) or source.num_clips > 1 or len(source.positions) < 10:
         return source
-    cut = len(source.positions) * 4 // 5
-    name = source.names[0]
+    pieces = np.array_split(source.positions, 10)
     return Motion.from_clips(
-        [source.positions[:cut], source.positions[cut:]],
-        names=[f"{name}[:{cut}]", f"{name}[{cut}:]"],
-        subjects=source.subjects * 2,
-        actions=source.actions * 2,
-        fps=np.repeat(source.fps, 2),
-        licenses=source.licenses * 2,
+        pieces,
+        names=[f"{source.names[0]}[{i}/10]" for i in range(10)],
+        subjects=source.subjects * 10,
+        actions=source.actions * 10,
+        fps=np.repeat(source.fps, 10),
+        licenses=source.licenses * 10,
         skeleton=source.skeleton,
     )
 
 
 def protocol_for(path, source, options) -> Protocol | None:
-    """The split of a source: named by the user, a published protocol, or None to draw one."""
-    if options.validation_subjects:
-        return Protocol(options.validation_subjects)
-    if str(path) != SYNTHETIC and Path(path).suffix.lower() == ".npz" and is_open_mocap(path):
-        return OPEN_MOCAP_PROTOCOL
-    return None
+    """The split of a source: a published protocol, what the user named, or None to draw one.
+
+    Naming one of the two held-out groups leaves the other as published; a subject that is named for
+    one group leaves the other.
+    """
+    published = str(path) != SYNTHETIC and Path(path).suffix.lower() == ".npz" and is_open_mocap(path)
+    protocol = OPEN_MOCAP_PROTOCOL if published else Protocol(())
+    validation, test = options.validation_subjects, options.test_subjects
+    if both := sorted(set(validation) & set(test)):
+        raise InputError(f"subject {both[0]!r} is named both for validation and for test")
+    protocol = Protocol(
+        validation=validation or tuple(s for s in protocol.validation if s not in test),
+        test=test or tuple(s for s in protocol.test if s not in validation),
+    )
+    return protocol if protocol.validation or protocol.test else None
 
 
 def split_names(source, protocol: Protocol | None) -> list[str]:
     """The split of every clip or view of a source.
 
     Without a protocol about a tenth of the subjects, those with the lowest hash of their name, are
-    held out for validation. A single subject is split by clip instead.
+    for validation and the next tenth for test, the same in every script; with one that names test
+    subjects only, a tenth of the others is for validation. A single subject is split by clip
+    instead. Two have no test.
     """
-    if protocol is not None:
+    if protocol is not None and protocol.validation:
         return [protocol.split_of(subject) for subject in source.subjects]
-    units = source.subjects if len(set(source.subjects)) > 1 else source.names
-    ranked = sorted(set(units), key=lambda name: (zlib.crc32(name.encode()), name))
-    held_out = set(ranked[: max(1, round(len(ranked) / 10))])
-    return ["validation" if unit in held_out else "train" for unit in units]
+    test = protocol.test if protocol else ()
+    others = [i for i, subject in enumerate(source.subjects) if subject not in test]
+    units = source.subjects if len({source.subjects[i] for i in others}) > 1 else source.names
+    ranked = sorted({units[i] for i in others}, key=lambda name: (zlib.crc32(name.encode()), name))
+    share = max(1, round(len(ranked) / 10))
+    more = ranked[share : 2 * share] if len(ranked) > 2 and not test else ()
+    drawn = Protocol(tuple(ranked[:share]), tuple(more))
+    return ["test" if s in test else drawn.split_of(u) for s, u in zip(source.subjects, units, strict=True)]
 
 
 def make_batches(views: list[Views], frames, stride, batch_size, *, seed=0, step=1, shuffle=True, flip=False):

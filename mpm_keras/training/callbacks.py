@@ -117,6 +117,12 @@ class BestNetwork(keras.callbacks.Callback):
             self.best = value
             self.save(value)
 
+    def settle(self, trainer, validation):
+        """Saves the network as it is where no epoch ended before the run did."""
+        if self.best is None:
+            logs = trainer.evaluate(validation, return_dict=True, verbose=0)
+            self.on_epoch_end(0, {f"val_{name}": value for name, value in logs.items()})
+
 
 class FiniteLoss(keras.callbacks.Callback):
     """Stops at the first loss that is not finite, before a checkpoint could hold it."""

@@ -37,8 +37,7 @@ def finetune(config: dict) -> dict:
     validation = partial_batches(job.held_out, trainer.occlusion, "2d", job.config.data_seed)
     best = best_network(job, trainer, "lift", SELECTED_BY)
     run = job.run(trainer, validation, [best])
-    if best.best is None:  # the step limit came before the first validation
-        best.on_epoch_end(0, {SELECTED_BY: trainer.evaluate(validation, return_dict=True, verbose=0)[SELECTED_BY[4:]]})
+    best.settle(trainer, validation)
     trainer.network.set_weights(load_preset(job.workdir.path / "network").get_weights())
     logs = trainer.evaluate(validation, return_dict=True, verbose=0)
     metrics = {**{f"val_{name}": float(value) for name, value in logs.items()}, **run}
@@ -71,12 +70,12 @@ def network_folder(path) -> Path:
     return path / "network" if (path / "network" / "preset.json").exists() else path
 
 
-def load_network(path, kind):
-    """A trained network of a class. Raises `InputError` for another."""
+def load_network(path, kind, **overrides):
+    """A trained network of a class, see `load_preset`. Raises `InputError` for another class."""
     folder = network_folder(path)
     if (found := read_preset(folder)["network"]) != kind.__name__:
         raise InputError(f"{folder}: holds an {found}, expected an {kind.__name__}")
-    return load_preset(folder)
+    return load_preset(folder, **overrides)
 
 
 def load_pretrained(path, network: MPMLifter):

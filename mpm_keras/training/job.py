@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import keras
 
-from mpm_keras.data.sources import SourceOptions, load_splits, make_batches
+from mpm_keras.data.sources import SourceOptions, load_splits, make_batches, mean_of
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import get_skeleton
 from mpm_keras.training.callbacks import EpochLog, FiniteLoss, RunProgress, TensorBoardScalars, Throughput
@@ -81,8 +81,9 @@ class Job:
 
     def facts(self) -> dict:
         """What the user of the network must know beside its configuration."""
-        c = self.config
-        return {"skeleton": c.skeleton, "stride": c.stride, "fps": c.fps, "normalization": "screen"}
+        c, mean = self.config, mean_of(self.splits["train"], "3d")
+        facts = {"skeleton": c.skeleton, "stride": c.stride, "fps": c.fps, "normalization": "screen"}
+        return facts if mean is None else {**facts, "mean_pose_3d": mean.tolist()}
 
 
 def source_options(c) -> SourceOptions:
@@ -94,4 +95,5 @@ def source_options(c) -> SourceOptions:
         seed=c.data_seed,
         synthetic_clips=c.synthetic_clips,
         validation_subjects=tuple(c.val_subjects),
+        test_subjects=tuple(c.test_subjects),
     )
