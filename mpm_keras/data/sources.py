@@ -202,15 +202,16 @@ def make_batches(views: list[Views], frames, stride, batch_size, *, seed=0, step
 
     kinds = {(v.pose_2d is not None, v.pose_3d is not None) for v in views}
     if len(kinds) == 1:
-        return batches([plain(v) for v in views], 0)
-    only_2d = [plain(v.without("3d")) for v in views if v.pose_2d is not None]
-    only_3d = [plain(v.without("2d")) for v in views if v.pose_3d is not None]
-    return UnpairedBatches((batches(only_2d, 0), batches(only_3d, 1)))
+        return batches(alike(views), 0)
+    only_2d = [v.without("3d") for v in views if v.pose_2d is not None]
+    only_3d = [v.without("2d") for v in views if v.pose_3d is not None]
+    return UnpairedBatches((batches(alike(only_2d), 0), batches(alike(only_3d), 1)))
 
 
-def plain(views: Views) -> Views:
-    """The views without what only some sources have and windows of poses do not need."""
-    return dataclasses.replace(views, confidence=None, root_3d=None)
+def alike(views: list[Views]) -> list[Views]:
+    """The views without confidences or root paths that only some of them have."""
+    lacking = {f: None for f in ("confidence", "root_3d") if any(getattr(v, f) is None for v in views)}
+    return [dataclasses.replace(v, **lacking) for v in views]
 
 
 def mean_of(views: list[Views], modality: str) -> np.ndarray | None:

@@ -10,7 +10,7 @@ MODES = ("center", "sequence")
 
 
 def lift_clip(
-    network, pose_2d, skeleton, *, hidden=None, mode="center", stride=1, flip=True, batch_size=64, overlap=0.5
+    network, pose_2d, skeleton, *, hidden=None, mode="center", stride=1, step=1, flip=True, batch_size=64, overlap=0.5
 ) -> np.ndarray:  # fmt: skip
     """Lifts a 2D clip of any length to 3D.
 
@@ -22,21 +22,23 @@ def lift_clip(
         mode: "center" runs a window per frame and takes its centre pose; "sequence" takes all poses
             of overlapping windows from the sequence head and blends them: far fewer windows.
         stride: distance of a window's poses in frames, as in training.
+        step: only every step-th frame is lifted; in center mode the others cost nothing.
         flip: average with the mirrored prediction of the mirrored clip.
         batch_size: windows at a time; memory does not grow with N beyond input and output.
-        overlap: share of a window that the next one covers again, in sequence mode.
+        overlap: share of a window that the next one covers again, in sequence mode; 0 to below 1.
 
     Returns:
-        (N, J, 3) float32, root-relative metres in the camera frame.
+        (N, J, 3) float32, root-relative metres in the camera frame; (ceil(N / step), J, 3) with a step.
 
     Raises:
-        ValueError: for a wrong shape, NaN or an unknown mode.
+        ValueError: for a wrong shape, NaN where a joint is not hidden, or an option out of range.
     """
     pose_2d, hidden = checked_clip(pose_2d, hidden, skeleton, 2)
+    checked_options(network, skeleton, stride=stride, step=step, batch_size=batch_size)
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
     if mode == "center":
-        windows = CenterWindows(len(pose_2d), network.frames, stride)
+        windows = CenterWindows(len(pose_2d), network.frames, stride, step)
     else:
         windows = SequenceWindows(len(pose_2d), network.frames, stride, overlap)
 
@@ -47,6 +49,8 @@ def lift_clip(
         return predict_flipped(network, batch, mode, skeleton, flip, batch_size)
 
     predicted = blend(predict, windows, skeleton, batch_size)
+    if mode == "sequence":
+        predicted = predicted[::step]
     return predicted - predicted[:, skeleton.root : skeleton.root + 1]
 
 
@@ -64,6 +68,7 @@ def complete_clip(network, pose_3d, hidden, skeleton, *, stride=1, flip=True, ba
         (N, J, 3) float32.
     """
     pose_3d, hidden = checked_clip(pose_3d, hidden, skeleton, 3)
+    checked_options(network, skeleton, stride=stride, batch_size=batch_size)
     windows = SequenceWindows(len(pose_3d), network.frames, stride, overlap)
 
     def predict(rows):
@@ -75,16 +80,16 @@ def complete_clip(network, pose_3d, hidden, skeleton, *, stride=1, flip=True, ba
 
 
 def blend(predict, windows, skeleton, batch_size) -> np.ndarray:
-    """(N, J, 3): predictions of all windows, averaged with the windows' weights per frame."""
+    """(N, J, 3): predictions of all windows, averaged with the windows' weights per pose."""
     total = np.zeros((windows.length, skeleton.num_joints, 3), np.float32)
     weight = np.zeros(windows.length, np.float32)
     for start in range(0, windows.count, batch_size):
-        rows = windows.rows(start, min(start + batch_size, windows.count))  # (b, F)
-        predicted = predict(rows) * windows.weights[None, :, None, None]
-        rows = rows[:, windows.used]
-        np.add.at(total, rows, predicted)
-        np.add.at(weight, rows, np.broadcast_to(windows.weights, rows.shape))
-    return total / weight[:, None, None]
+        stop = min(start + batch_size, windows.count)
+        places = windows.places(start, stop)
+        np.add.at(total, places, predict(windows.rows(start, stop)) * windows.weights[:, None, None])
+        np.add.at(weight, places, np.broadcast_to(windows.weights, places.shape))
+    total /= weight[:, None, None]
+    return total
 
 
 def checked_clip(pose, hidden, skeleton, dims):
@@ -105,28 +110,51 @@ def checked_clip(pose, hidden, skeleton, dims):
     return pose, hidden
 
 
-class CenterWindows:
-    """A window around every frame, as in training; only its centre is used."""
+def checked_options(network, skeleton, **positive):
+    """Raises `ValueError` for options below 1, and for a network of other joints than the skeleton's."""
+    for name, value in positive.items():
+        if value < 1:
+            raise ValueError(f"{name} must be positive, found {value}")
+    if network.joints != skeleton.num_joints:
+        raise ValueError(f"the network has {network.joints} joints, skeleton {skeleton.name} {skeleton.num_joints}")
 
-    def __init__(self, length, frames, stride):
-        self.index, self.length, self.count = WindowIndex(np.array([0, length]), frames, stride), length, length
-        self.weights, self.used = np.ones(1, np.float32), slice(frames // 2, frames // 2 + 1)
+
+class CenterWindows:
+    """A window around every `step`-th frame, as in training; only its centre is used.
+
+    Attributes:
+        length: poses that come out.
+        count: windows.
+        weights: (F',) of a window's predicted poses.
+    """
+
+    def __init__(self, length, frames, stride, step=1):
+        self.index = WindowIndex(np.array([0, length]), frames, stride, step)
+        self.length = self.count = self.index.num_windows
+        self.weights = np.ones(1, np.float32)
 
     def rows(self, start, stop):
+        """(b, F) frames that windows start to stop read."""
         return self.index.frame_indices(np.arange(start, stop))
+
+    def places(self, start, stop):
+        """(b, F') poses that their predictions go to."""
+        return np.arange(start, stop)[:, None]
 
 
 class SequenceWindows:
     """Overlapping windows that cover a clip; weights fall towards their ends.
 
     With stride s the clip is s interleaved ones, each covered by itself. Windows lie inside the
-    clip; in one shorter than a window the last frame repeats.
+    clip; in one shorter than a window the last frame repeats. Attributes as `CenterWindows`.
     """
 
     def __init__(self, length, frames, stride, overlap):
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap must be at least 0 and below 1, found {overlap}")
         self.length, self.stride, self.reach = length, stride, np.arange(frames) * stride
         ramp = np.minimum(np.arange(frames) + 1, np.arange(frames, 0, -1)).astype(np.float32)
-        self.weights, self.used = ramp / ramp.max(), slice(None)
+        self.weights = ramp / ramp.max()
         hop = max(1, round(frames * (1 - overlap)))
         starts = []
         for phase in range(min(stride, length)):
@@ -136,9 +164,12 @@ class SequenceWindows:
         self.count = len(self.starts)
 
     def rows(self, start, stop):
+        """(b, F) frames that windows start to stop read."""
         first = self.starts[start:stop, None]
         last = first + (self.length - 1 - first) // self.stride * self.stride  # of the phase, not of the clip
         return np.minimum(first + self.reach, last)
+
+    places = rows
 
 
 def predict_flipped(network, batch, output, skeleton, flip, batch_size):
@@ -151,11 +182,16 @@ def predict_flipped(network, batch, output, skeleton, flip, batch_size):
 
 
 def predict_batch(network, batch, batch_size):
-    """Runs a batch, padded to batch_size so that the network compiles once."""
-    count = len(keras.tree.flatten(batch)[0])
+    """Runs a batch, padded to one of a few sizes, so that the network compiles only so often.
+
+    The sizes are batch_size and quarters of it, and of those: a short clip costs little more than it must.
+    """
+    count = size = len(keras.tree.flatten(batch)[0])
+    while size <= batch_size:
+        size, batch_size = batch_size, batch_size // 4
 
     def pad(values):
-        return np.concatenate([values, np.repeat(values[-1:], batch_size - count, axis=0)])
+        return np.concatenate([values, np.repeat(values[-1:], size - count, axis=0)])
 
     predicted = network.predict_on_batch(keras.tree.map_structure(pad, batch))
     return keras.tree.map_structure(lambda x: np.asarray(x, np.float32)[:count], predicted)
