@@ -37,6 +37,11 @@ def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, e
     flags.DEFINE_integer("frames", frames, "Poses in a window.", lower_bound=1)
     flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", lower_bound=1)
     flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", lower_bound=1)
+    define_schedule_flags(epochs)
+
+
+def define_schedule_flags(epochs=4):
+    """Flags of how long a script trains, and of its random numbers."""
     flags.DEFINE_integer("epochs", epochs, "Passes over the windows.", lower_bound=0)
     flags.DEFINE_integer("steps", 0, "Stop after so many optimiser steps; 0 for no limit.", lower_bound=0)
     flags.DEFINE_integer("seed", 0, "Of weights, masks, dropout and the order of windows.", lower_bound=0)
@@ -64,13 +69,13 @@ def define_data_flags(cameras=2):
     define_source_flags(cameras)
     flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", lower_bound=1.0)
     flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
-    flags.DEFINE_integer(
-        "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
-    )
 
 
 def define_training_flags(learning_rate):
     """Flags of scripts that train."""
+    flags.DEFINE_integer(
+        "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
+    )
     flags.DEFINE_integer("window_step", 10, "Distance of the centres of training windows, in frames.", lower_bound=1)
     flags.DEFINE_boolean("flip", True, "Mirror every other training window, drawn at random.")
     flags.DEFINE_float("learning_rate", learning_rate, "AdamW learning rate of the first epoch.", lower_bound=0.0)

@@ -287,3 +287,48 @@ def _vectors(values, size: int) -> np.ndarray:
     if values.ndim < 1 or values.shape[-1] != size:
         raise ValueError(f"expected shape (..., {size}), found {values.shape}")
     return values
+
+
+def estimate_root(pose, rays) -> np.ndarray:
+    """Where a root-relative pose must stand to be seen as it was: least squares over its joints.
+
+    With the joint at (X, Y, Z) relative to the root (x, y, z) and seen at (u, v) = ((x + X) / (z + Z),
+    (y + Y) / (z + Z)), x - u z = u Z - X and y - v z = v Z - Y are linear in the root.
+
+    Args:
+        pose: (..., J, 3) root-relative metres, camera frame.
+        rays: (..., J, 2) ideal image points, as `undistort` gives them.
+
+    Returns:
+        (..., 3) the root in the camera frame, metres. Where all rays coincide, its depth is 0.
+
+    Raises:
+        ValueError: for shapes that do not fit.
+    """
+    pose, rays = _vectors(pose, 3), _vectors(rays, 2)
+    if pose.shape[:-1] != rays.shape[:-1]:
+        raise ValueError(f"pose {pose.shape} and rays {rays.shape} do not fit")
+    offsets = rays * pose[..., 2:] - pose[..., :2]  # (..., J, 2)
+    mean_ray, mean_offset = rays.mean(axis=-2), offsets.mean(axis=-2)
+    spread = np.square(rays - mean_ray[..., None, :]).sum(axis=(-2, -1))
+    shared = ((rays - mean_ray[..., None, :]) * (offsets - mean_offset[..., None, :])).sum(axis=(-2, -1))
+    depth = -shared / np.maximum(spread, 1e-12)
+    return np.concatenate([mean_offset + mean_ray * depth[..., None], depth[..., None]], axis=-1)
+
+
+def on_rays(pose, rays, root_depth, root: int = 0) -> np.ndarray:
+    """A pose put on the rays of its keypoints at its own depths, root-relative.
+
+    Args:
+        pose: (..., J, 3) root-relative metres, camera frame; its z is kept.
+        rays: (..., J, 2) ideal image points, as `undistort` gives them.
+        root_depth: (...) z of the root joint in the camera frame, metres.
+        root: index of the root joint.
+
+    Returns:
+        (..., J, 3).
+    """
+    pose, rays = _vectors(pose, 3), _vectors(rays, 2)
+    depth = np.asarray(root_depth)[..., None, None] + pose[..., 2:]
+    seen = np.concatenate([rays * depth, pose[..., 2:]], axis=-1)
+    return root_relative(seen, root)

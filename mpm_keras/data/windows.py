@@ -100,6 +100,11 @@ class WindowBatches:
         return full if self.drop_last or not rest else full + 1
 
     @property
+    def num_windows(self) -> int:
+        """Windows in an epoch, the last batch's included."""
+        return self.index.num_windows
+
+    @property
     def parts(self) -> "tuple[WindowBatches, ...]":
         return (self,)
 
@@ -160,6 +165,11 @@ class UnpairedBatches:
     @property
     def num_steps(self) -> int:
         return max(part.num_steps for part in self.parts)
+
+    @property
+    def num_windows(self) -> int:
+        """Windows of all parts."""
+        return sum(part.num_windows for part in self.parts)
 
     def batch(self, epoch: int, step: int) -> dict:
         """The batch at a step of an epoch, joined from all parts."""

@@ -16,9 +16,10 @@ from mpm_keras.errors import InputError
 from mpm_keras.files import UNREADABLE, atomic_write, write_json
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.pretrainer import MPMPretrainer
+from mpm_keras.models.refiner import MPMRefiner
 
 FORMAT, VERSION = "mpm_keras preset", 1
-NETWORKS = {cls.__name__: cls for cls in (MPMPretrainer, MPMLifter)}
+NETWORKS = {cls.__name__: cls for cls in (MPMPretrainer, MPMLifter, MPMRefiner)}
 
 
 def named_weights(network) -> dict:

@@ -31,7 +31,7 @@ def masked_batches(batches, masking, seed: int) -> FixedBatches:
     found = []
     for step in range(batches.num_steps):
         batch = batches.batch(0, step)
-        for modality in [key[-2:] for key in batch]:
+        for modality in [m for m in ("2d", "3d") if f"pose_{m}" in batch]:
             shape = batch[f"pose_{modality}"].shape[:3]
             masks = masking.from_noise(rng.random(shape, np.float32), rng.random(shape[:2], np.float32))
             batch[f"masks_{modality}"] = {k: keras.ops.convert_to_numpy(v) for k, v in masks.items()}

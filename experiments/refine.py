@@ -1,0 +1,30 @@
+"""Second phase of stage II: trains the refine module of section 4.2 behind a finished lifter.
+
+    python experiments/refine.py --network=runs/finetune
+
+Needs the cameras' intrinsics, and the depth of the root joint: estimated from the pose and its
+keypoints, or the truth, as in the released code (which no video has).
+Leaves in --workdir what finetune.py leaves; metrics.json holds the error before and after.
+"""
+
+import common
+from absl import flags
+
+common.define_run_flags("refine")
+common.define_source_flags()
+common.define_schedule_flags()
+common.define_training_flags(learning_rate=1e-4)
+flags.DEFINE_string("network", "runs/finetune", "Run folder of finetune.py, or a preset folder.")
+flags.DEFINE_enum("root_depth", "estimated", ["estimated", "truth"], "Where the depth of the root joint comes from.")
+flags.DEFINE_enum("split", "test", ["test", "validation"], "Subjects to evaluate on.")
+
+
+def main():
+    config = common.settings()
+    from mpm_keras.training.refine_run import refine  # after the flags: --help needs no backend
+
+    common.print_metrics(refine(config))
+
+
+if __name__ == "__main__":
+    common.run(main)
