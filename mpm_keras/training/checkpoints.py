@@ -116,7 +116,8 @@ class CheckpointFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"state-{position.updates:09d}.npz"
         save_state(path, trainer, position)
-        for old in self.paths()[: -self.keep]:
+        others = [other for other in self.paths() if other != path]  # a damaged one may stand after it
+        for old in others[: len(others) + 1 - self.keep]:
             old.unlink()
         return path
 

@@ -45,7 +45,7 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
             epochs=last,
             steps_per_epoch=batches.num_steps - start.step,
             validation_data=validation,
-            callbacks=[progress, *callbacks],
+            callbacks=[*callbacks, progress],  # last: what the others refuse is not saved
             shuffle=False,  # the pipelines do it
             verbose=verbose,
         )

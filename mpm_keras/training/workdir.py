@@ -32,8 +32,8 @@ class Workdir:
     def _check_same_run(self):
         file = self.path / "config.json"
         try:
-            old = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
+            old = dict(json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{file}: not the configuration of a run ({error}); choose another --workdir") from error
         for name in sorted((set(self.config) | set(old)) - RESUMABLE):
             if old.get(name) != self.config.get(name):

@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
 from mpm_keras.data.baselines import interpolate_hidden
+
+pytestmark = pytest.mark.numpy_only
 
 FALLBACK = np.array([[9.0, 9.0], [8.0, 7.0]], np.float32)
 

@@ -3,6 +3,8 @@ import pytest
 
 from mpm_keras.data.shuffle import coin, feistel, fold_key, half_bits, mix, permute
 
+pytestmark = pytest.mark.numpy_only
+
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 16, 17, 100, 1000, 4097, 65536])
 def test_permute_is_a_bijection(n):

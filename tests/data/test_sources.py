@@ -16,6 +16,8 @@ from mpm_keras.data.sources import (
 from mpm_keras.data.windows import UnpairedBatches, WindowBatches
 from mpm_keras.errors import InputError
 
+pytestmark = pytest.mark.numpy_only
+
 SMALL = SourceOptions(synthetic_clips=6, synthetic_seconds=1.0, cameras=1)
 
 
