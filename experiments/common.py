@@ -31,19 +31,21 @@ def define_run_flags(name, batch_size=64):
     flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
 
 
-def define_common_flags(name, *, frames=27, stride=2, layers=4, batch_size=64, epochs=4):
+def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_size=64):
     """The flags of every script that makes a network, under the same names."""
     define_run_flags(name, batch_size)
     flags.DEFINE_integer("frames", frames, "Poses in a window.", lower_bound=1)
     flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", lower_bound=1)
     flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", lower_bound=1)
-    define_schedule_flags(epochs)
+    define_schedule_flags(steps)
 
 
-def define_schedule_flags(epochs=4):
+def define_schedule_flags(steps):
     """Flags of how long a script trains, and of its random numbers."""
-    flags.DEFINE_integer("epochs", epochs, "Passes over the windows.", lower_bound=0)
-    flags.DEFINE_integer("steps", 0, "Stop after so many optimiser steps; 0 for no limit.", lower_bound=0)
+    flags.DEFINE_integer("epochs", 0, "Passes over the windows; 0 for as many as --steps takes.", lower_bound=0)
+    flags.DEFINE_integer(
+        "steps", steps, "Stop after so many optimiser steps, at the end of a batch; 0 for no limit.", lower_bound=0
+    )
     flags.DEFINE_integer("seed", 0, "Of weights, masks, dropout and the order of windows.", lower_bound=0)
 
 
@@ -76,7 +78,12 @@ def define_training_flags(learning_rate):
     flags.DEFINE_integer(
         "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
     )
-    flags.DEFINE_integer("window_step", 10, "Distance of the centres of training windows, in frames.", lower_bound=1)
+    flags.DEFINE_integer(
+        "window_step",
+        0,
+        "Distance of the centres of training windows, in frames; 0 chooses one that gives about 20,000 windows.",
+        lower_bound=0,
+    )
     flags.DEFINE_boolean("flip", True, "Mirror every other training window, drawn at random.")
     flags.DEFINE_float("learning_rate", learning_rate, "AdamW learning rate of the first epoch.", lower_bound=0.0)
     flags.DEFINE_float("lr_decay", 0.97, "Factor on the learning rate after every epoch.", 0.0, 1.0)
@@ -90,6 +97,7 @@ def define_training_flags(learning_rate):
         ["auto", "numpy", "tfdata"],
         "Who prepares batches; auto is tf.data with the TensorFlow backend, NumPy elsewhere. Both give the same.",
     )
+    flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile with XLA; auto leaves it to Keras.")
     flags.DEFINE_integer("keep", 3, "Checkpoints to keep.", lower_bound=1)
     flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 

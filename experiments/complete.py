@@ -10,7 +10,7 @@ metrics.csv with every row of both tables. The same command again resumes.
 import common
 from absl import flags
 
-common.define_common_flags("complete")
+common.define_common_flags("complete", steps=1600)
 common.define_data_flags()
 common.define_training_flags(learning_rate=1e-3)
 common.define_lifter_flags()

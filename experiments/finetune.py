@@ -11,7 +11,7 @@ Evaluate with experiments/evaluate.py.
 import common
 from absl import flags
 
-common.define_common_flags("finetune")
+common.define_common_flags("finetune", steps=1600)
 common.define_data_flags()
 common.define_training_flags(learning_rate=1e-3)
 common.define_lifter_flags()

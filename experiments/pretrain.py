@@ -11,7 +11,7 @@ reconstruction.png. The same command again resumes, or does nothing when the run
 import common
 from absl import flags
 
-common.define_common_flags("pretrain")
+common.define_common_flags("pretrain", steps=2400)
 common.define_data_flags()
 common.define_training_flags(learning_rate=1e-3)
 flags.DEFINE_integer("spatial_mask", 5, "r_s: joints hidden in each frame.", lower_bound=0)

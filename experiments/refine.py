@@ -12,7 +12,7 @@ from absl import flags
 
 common.define_run_flags("refine")
 common.define_source_flags()
-common.define_schedule_flags()
+common.define_schedule_flags(steps=2000)
 common.define_training_flags(learning_rate=1e-4)
 flags.DEFINE_string("network", "runs/finetune", "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_enum("root_depth", "estimated", ["estimated", "truth"], "Where the depth of the root joint comes from.")

@@ -13,6 +13,9 @@ from mpm_keras.training.loop import fit
 from mpm_keras.training.validation import unshuffled
 from mpm_keras.training.workdir import Workdir
 
+# What --window_step=0 aims at: an epoch of a minute or two on two cores.
+WINDOWS_PER_EPOCH = 20_000
+
 
 class Job:
     """One run: its settings, folder, data and training.
@@ -38,8 +41,11 @@ class Job:
                     raise InputError(
                         f"{views.names[0]}: its source holds no {modality.upper()} poses, which this job needs"
                     )
+        if not c.epochs and not c.steps:
+            raise InputError("--epochs and --steps are both 0; one of them must say when to stop")
         sizes = (c.frames, c.stride, c.batch_size)
-        self.training = make_batches(self.splits["train"], *sizes, seed=c.seed, step=c.window_step, flip=c.flip)
+        step = c.window_step or max(1, sum(v.num_frames for v in self.splits["train"]) // WINDOWS_PER_EPOCH)
+        self.training = make_batches(self.splits["train"], *sizes, seed=c.seed, step=step, flip=c.flip)
         self.held_out = unshuffled(make_batches, self.splits["validation"], *sizes, c.val_windows)
 
     def compile(self, trainer):
@@ -48,7 +54,8 @@ class Job:
         self.updates = len(trainer.updates(self.training.batch(0, 0)))
         steps = self.training.num_steps * self.updates
         rate = keras.optimizers.schedules.ExponentialDecay(c.learning_rate, steps, c.lr_decay, staircase=True)
-        trainer.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=c.weight_decay))
+        jit = {"auto": "auto", "true": True, "false": False}[c.jit_compile]
+        trainer.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=c.weight_decay), jit_compile=jit)
 
     def run(self, trainer, validation, callbacks=()) -> dict:
         """Trains a compiled trainer from where its run stopped. Returns what every `metrics.json` holds."""
@@ -60,7 +67,7 @@ class Job:
         fit(
             trainer,
             self.training,
-            epochs=c.epochs,
+            epochs=c.epochs or -(-c.steps // (self.updates * self.training.num_steps)),
             progress=progress,
             pipeline=c.pipeline if hasattr(self.training, "parts") else "numpy",  # arrays need no gathering
             validation=validation,
