@@ -1,5 +1,6 @@
 """What all experiment scripts share: flags, configuration, the run folder and the exit codes."""
 
+import importlib.util
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def define_run_flags(name, batch_size=64):
@@ -167,7 +169,7 @@ def config_path(name) -> Path:
 
 
 def run(main):
-    """Runs a script: bad input ends with one line on stderr and exit code 2."""
+    """Runs a script: bad input and a missing backend end with one line on stderr and exit code 2."""
 
     def parse(argv):
         if {"--help", "-help", "-h"} & set(argv):
@@ -183,12 +185,32 @@ def run(main):
     def guarded(_):
         from mpm_keras.errors import InputError
 
+        check_backend()
         try:
             main()
         except InputError as error:
             fail(error)
 
     app.run(guarded, flags_parser=parse)
+
+
+def check_backend():
+    """Ends the process if the backend that Keras is going to load is unknown or not installed."""
+    name = os.environ.get("KERAS_BACKEND") or configured_backend()
+    if name not in BACKENDS:
+        fail(f"KERAS_BACKEND={name}: expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
+    if importlib.util.find_spec(name) is None:
+        others = " or ".join(backend for backend in BACKENDS if backend != name)
+        fail(f"the backend {name} is not installed: pip install {name}, or set KERAS_BACKEND to {others}")
+
+
+def configured_backend() -> str:
+    """The backend of Keras's own configuration file, TensorFlow where there is none."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return json.loads((home / "keras.json").read_text())["backend"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
 
 
 def print_help():
