@@ -53,7 +53,7 @@ def read_preset(folder) -> dict:
         raise InputError(f"{path}: expected the preset.json of a trained network ({error})") from error
     if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
         raise InputError(f"{path}: not an {FORMAT!r} of version {VERSION}")
-    if header.get("network") not in NETWORKS or not isinstance(header.get("config"), dict):
+    if header.get("network") not in tuple(NETWORKS) or not isinstance(header.get("config"), dict):
         raise InputError(f"{path}: unknown network {header.get('network')!r}; known: {', '.join(NETWORKS)}")
     return header
 
@@ -77,13 +77,14 @@ def load_preset(folder, **overrides):
             f"{Path(folder) / 'preset.json'}: not a configuration of {header['network']} ({error})"
         ) from error
     try:
-        whole = sha256(path) == header.get("weights_sha256")
+        if sha256(path) != header.get("weights_sha256"):
+            raise InputError(f"{path}: the sha256 sum is not that of preset.json; the file is damaged or another's")
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files} if whole else {}
+            arrays = {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise InputError(f"{path}: not readable as weights ({error})") from error
-    if not whole:
-        raise InputError(f"{path}: the sha256 sum is not the one in preset.json; the file is damaged or another's")
     assign_weights(network, arrays, path)
     return network
 

@@ -92,7 +92,9 @@ class MPMPretrainer(keras.Model):
         """Trainable variables that a pretext task updates."""
         source, target = TASKS[task]
         layers = [self.joint_tokens[source], self.backbone.encoders[source], *self.backbone.shared]
-        layers += [self.norm, self.frame_token, self.positions, self.decoders[target]]
+        layers += [self.norm, self.positions, self.decoders[target]]
+        if self.hidden_frames:  # otherwise v^T stands nowhere
+            layers.append(self.frame_token)
         return [v for layer in layers for v in layer.trainable_variables]
 
     def module_parameters(self) -> dict:

@@ -45,7 +45,9 @@ class LiftTrainer(Trainer):
         return batch
 
     def updates(self, batch):
-        return [Update(self.lift_loss, lambda: self.network.trainable_variables)]
+        token = [] if "hidden" in batch else self.network.joint_token.variables
+        unused = {id(v) for v in token}  # without a mask v^S has no gradient, and must not decay
+        return [Update(self.lift_loss, lambda: [v for v in self.network.trainable_variables if id(v) not in unused])]
 
     def lift_loss(self, batch, training):
         inputs = {key: batch[key] for key in ("pose_2d", "hidden") if key in batch}

@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+import pytest
+from harness import seed_weights, to_numpy
+
+from mpm_keras.errors import InputError
+from mpm_keras.models import MPMLifter, MPMPretrainer, MPMRefiner, load_preset, save_preset
+from mpm_keras.models.presets import named_weights, read_preset, sha256
+
+SIZE = dict(frames=9, joints=4, layers=1, width=8, encoder_width=12, heads=2, feed_forward=8)
+NETWORKS = {
+    "lifter": lambda: MPMLifter(**SIZE),
+    "pretrainer": lambda: MPMPretrainer(hidden_frames=3, **SIZE),
+    "refiner": lambda: MPMRefiner(joints=4, units=8),
+}
+
+
+@pytest.fixture
+def preset(tmp_path):
+    network = MPMLifter(**SIZE)
+    seed_weights(network)
+    save_preset(network, tmp_path / "preset", skeleton="h36m17", fps=50.0)
+    return tmp_path / "preset"
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_round_trip(kind, tmp_path):
+    network = NETWORKS[kind]()
+    seed_weights(network)
+    save_preset(network, tmp_path, note="kept")
+    revived = load_preset(tmp_path)
+    assert type(revived) is type(network)
+    assert read_preset(tmp_path)["facts"] == {"note": "kept"}
+    assert len(named_weights(network)) == len(network.weights), "two weights share a name"
+    for old, new in zip(network.weights, revived.weights, strict=True):
+        np.testing.assert_array_equal(to_numpy(old.value), to_numpy(new.value))
+
+
+def test_overrides(preset):
+    assert load_preset(preset, dropout=0.0).backbone.dropout == 0.0
+
+
+def test_only_plain_files(preset):
+    assert sorted(p.name for p in preset.iterdir()) == ["preset.json", "weights.npz"]
+    np.load(preset / "weights.npz", allow_pickle=False)
+
+
+def edit(preset, **changes):
+    header = json.loads((preset / "preset.json").read_text())
+    (preset / "preset.json").write_text(json.dumps({**header, **changes}))
+
+
+def rewrite_weights(preset, change):
+    with np.load(preset / "weights.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    change(arrays)
+    np.savez(preset / "weights.npz", **arrays)
+    edit(preset, weights_sha256=sha256(preset / "weights.npz"))
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda p: (p / "preset.json").unlink(), "expected the preset.json"),
+        (lambda p: (p / "preset.json").write_text("{"), "expected the preset.json"),
+        (lambda p: (p / "preset.json").write_text("[1]"), "not an 'mpm_keras preset'"),
+        (lambda p: edit(p, version=2), "of version 1"),
+        (lambda p: edit(p, network="Lambda"), "unknown network 'Lambda'"),
+        (lambda p: edit(p, network=["MPMLifter"]), "unknown network"),
+        (lambda p: edit(p, config={"frames": 17}), "not a configuration"),
+        (lambda p: edit(p, config={"function": "os.system"}), "not a configuration"),
+        (lambda p: (p / "weights.npz").unlink(), "not readable as weights"),
+        (lambda p: (p / "weights.npz").write_bytes((p / "weights.npz").read_bytes()[:-9]), "sha256"),
+        (
+            lambda p: rewrite_weights(p, lambda a: a.pop("decoder/head/dense/bias")),
+            "decoder/head/dense/bias is missing",
+        ),
+        (lambda p: rewrite_weights(p, lambda a: a.update(more=np.zeros(1))), "tensor more belongs to no layer"),
+        (
+            lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.zeros(3)})),
+            r"decoder/head/dense/bias has shape \(3,\), expected \(12,\)",
+        ),
+        (
+            lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.array([print] * 12)})),
+            "not readable as weights",
+        ),
+    ],
+)
+def test_damage_is_named(preset, spoil, message):
+    spoil(preset)
+    with pytest.raises(InputError, match=message) as raised:
+        load_preset(preset)
+    assert str(preset) in str(raised.value) and "\n" not in str(raised.value)
