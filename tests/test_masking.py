@@ -159,7 +159,9 @@ def test_drawn_alike_in_a_compiled_function():
     else:
         found = masking(batch)  # PyTorch runs eagerly
     for m in ("masks_2d", "masks_3d"):
-        keras.tree.map_structure(lambda a, b: np.testing.assert_array_equal(to_numpy(a), to_numpy(b)), found[m], eager[m])
+        keras.tree.map_structure(
+            lambda a, b: np.testing.assert_array_equal(to_numpy(a), to_numpy(b)), found[m], eager[m]
+        )
 
 
 def test_symbolic_shapes():

@@ -53,7 +53,9 @@ def test_hash_equals_murmur3s_finaliser():
 
 
 def test_keys_tell_their_parts_and_order_apart():
-    keys = {fold_key(*parts) for parts in [(), (0,), (1,), (0, 0), (0, 1), (1, 0), (1, 1), (0, 1, 0), (2**40,), (7, -1)]}
+    keys = {
+        fold_key(*parts) for parts in [(), (0,), (1,), (0, 0), (0, 1), (1, 0), (1, 1), (0, 1, 0), (2**40,), (7, -1)]
+    }
     assert len(keys) >= 9  # 2**40 keeps its low 32 bits alone, as 0 does
     assert all(0 <= key < 2**32 for key in keys)
 

@@ -80,7 +80,9 @@ def test_protocol():
 @pytest.mark.shared
 @pytest.mark.slow  # filming the held-out clips of the whole archive takes some ten seconds
 def test_open_motion_protocol_holds_out_whole_subjects(shared_data):
-    splits = load_splits([shared_data / "open_mocap_h36m17.npz"], SourceOptions(cameras=1), splits=("validation", "test"))
+    splits = load_splits(
+        [shared_data / "open_mocap_h36m17.npz"], SourceOptions(cameras=1), splits=("validation", "test")
+    )
     assert subjects_of(splits["validation"]) == set(OPEN_MOCAP_PROTOCOL.validation)
     assert subjects_of(splits["test"]) == set(OPEN_MOCAP_PROTOCOL.test)
 

@@ -21,9 +21,7 @@ def test_pose_decoder(blocks, tmp_path):
 
 @pytest.mark.parametrize("strides", [(3, 3), (9,), (1, 3, 1, 3)])
 def test_strided_decoder(strides, tmp_path):
-    check_layer(
-        lambda **k: StridedDecoder(4, strides, **SMALL, **k), X, output_shape=(3, 1, 4, 3), tmp_path=tmp_path
-    )
+    check_layer(lambda **k: StridedDecoder(4, strides, **SMALL, **k), X, output_shape=(3, 1, 4, 3), tmp_path=tmp_path)
 
 
 def test_pose_head_equals_numpy_and_is_joint_major():

@@ -92,7 +92,11 @@ def test_an_update_moves_exactly_the_tasks_variables(task):
     moved = {v.path for v, old in zip(variables, before, strict=True) if not np.array_equal(old, to_numpy(v.value))}
     assert moved == named
     moved = {v.path for v, old in zip(state, slots, strict=True) if not np.array_equal(old, to_numpy(v.value))}
-    parts = {"2d": ["encoder_3d", "decoder_3d"], "3d": ["encoder_2d", "decoder_2d"], "lift": ["encoder_3d", "decoder_2d"]}
+    parts = {
+        "2d": ["encoder_3d", "decoder_3d"],
+        "3d": ["encoder_2d", "decoder_2d"],
+        "lift": ["encoder_3d", "decoder_2d"],
+    }
     for path in moved:
         assert not any(part in path for part in parts[task]), path
     assert len([p for p in moved if "momentum" in p]) == len(named)  # iterations aside
