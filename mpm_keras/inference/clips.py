@@ -186,9 +186,9 @@ def predict_batch(network, batch, batch_size):
 
     The sizes are batch_size and quarters of it, and of those: a short clip costs little more than it must.
     """
-    count = size = len(keras.tree.flatten(batch)[0])
-    while size <= batch_size:
-        size, batch_size = batch_size, batch_size // 4
+    count, size = len(keras.tree.flatten(batch)[0]), batch_size
+    while size // 4 >= count:
+        size //= 4
 
     def pad(values):
         return np.concatenate([values, np.repeat(values[-1:], size - count, axis=0)])

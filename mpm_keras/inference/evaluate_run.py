@@ -37,6 +37,7 @@ def evaluate(config: dict) -> dict:
     """
     c = SimpleNamespace(**config)
     workdir = Workdir(config)
+    check_folder(workdir.path)
     network = load_network(c.network, MPMLifter)
     facts = network_facts(c.network, network)
     skeleton, modes = get_skeleton(facts.skeleton), MODES if c.mode == "both" else (c.mode,)
@@ -65,6 +66,13 @@ def evaluate(config: dict) -> dict:
         whole = lifters(network, skeleton, modes=modes[:1], **options)[modes[0]]
         draw_examples(workdir.path, clips, examples, whole, skeleton, c.frame_step, f"{modes[0]} mode")
     return metrics
+
+
+def check_folder(path: Path):
+    """Raises `InputError` for the folder of a training run, whose files would be written over."""
+    for name in ("checkpoints", "network", "preset.json"):
+        if (path / name).exists():
+            raise InputError(f"--workdir {path}: holds a training run ({name}); choose another folder")
 
 
 def network_facts(path, network) -> SimpleNamespace:
@@ -175,7 +183,7 @@ def draw_examples(folder: Path, clips, examples, predict, skeleton, step, mode):
     lifting_figure(folder / "examples.png", *poses, skeleton, labels, title=title)
 
 
-def label(clip, frame=None, most=62) -> str:
+def label(clip, frame=None, most=50) -> str:
     """Name, action and frame of a clip in a line; the action is cut short where there is no room."""
     parts = [clip.names[0], clip.actions[0], "" if frame is None else f"frame {frame}"]
     room = most - len(parts[0]) - len(parts[2])

@@ -106,12 +106,16 @@ def _groups(kind, groups, predictors, most) -> str:
     if len(names) > most:
         who, metric = columns[0]
         names = sorted(names, key=lambda name: -groups[name][f"{who}_{metric}"])[:most]
-    title = f"Per {kind}" if len(names) == len(groups) else f"Per {kind}: the worst {most} of {len(groups)}"
+    title = f"Per {kind}, mm" if len(names) == len(groups) else f"Per {kind}, mm: worst {most} of {len(groups)}"
     lines = [
-        [name[:48], str(groups[name]["frames"]), *(_shown(m, groups[name].get(f"{who}_{m}")) for who, m in columns)]
+        [
+            name if len(name) <= 36 else name[:35] + "…",
+            str(groups[name]["frames"]),
+            *(_shown(m, groups[name].get(f"{who}_{m}")) for who, m in columns),
+        ]
         for name in names
     ]
-    return _aligned([[title, "frames", *(f"{who} {_HEADINGS[m]}" for who, m in columns)], *lines])
+    return _aligned([[title, "frames", *(f"{who} {_HEADINGS[m].removesuffix(' mm')}" for who, m in columns)], *lines])
 
 
 def _shown(metric, value) -> str:
