@@ -14,7 +14,7 @@ from mpm_keras.skeletons import H36M_17, Skeleton
 
 LEFT, RIGHT, MIDDLE = "#2f6f9f", "#c2623f", "#4a4f57"  # blue is the person's left, rust the right
 _INK, _FAINT, _PALE, _PAPER, _SHADE = "#2b2f36", "#9aa1ab", "#c9ced6", "#ffffff", "#f3f4f6"
-_MARGIN, _CELL, _HEIGHT = 1.35, 1.55, 12.0  # of the reconstruction figure, inches
+_MARGIN, _CELL, _TITLE, _BLOCK = 1.35, 1.55, 0.35, 5.825  # of the reconstruction figure, inches
 
 
 def side_colours(skeleton: Skeleton) -> list[str]:
@@ -232,10 +232,10 @@ def _writer(path, fps):
 
 
 def reconstruction_figure(
-    path: str | os.PathLike, *, true_2d, masked_2d, predicted_2d, true_3d, masked_3d, predicted_3d,
-    skeleton: Skeleton = H36M_17, frames=None, title: str = "Masked pose modeling",
+    path: str | os.PathLike, *, true_2d=None, masked_2d=None, predicted_2d=None, true_3d=None, masked_3d=None,
+    predicted_3d=None, skeleton: Skeleton = H36M_17, frames=None, title: str = "Masked pose modeling",
 ):  # fmt: skip
-    """Writes the picture that pre-training leaves: masked input, reconstruction and truth, in 2D and in 3D.
+    """Writes the picture that pre-training leaves: masked input, reconstruction and truth, in 2D, 3D or both.
 
     A column is a frame of the window. In the masked rows hidden joints are hollow rings at their true
     places, and a frame whose joints are all masked is empty and named so. Behind each reconstruction
@@ -251,30 +251,33 @@ def reconstruction_figure(
         title: of the picture.
 
     Raises:
-        ValueError: if shapes disagree or a frame is outside the window.
+        ValueError: if shapes disagree, neither modality is given or a frame is outside the window.
     """
     rows = [("2D", 2, true_2d, masked_2d, predicted_2d), ("3D", 3, true_3d, masked_3d, predicted_3d)]
-    rows = [(name, size, *_window(name, size, *arrays, skeleton)) for name, size, *arrays in rows]
-    count = len(rows[0][2])
-    if len(rows[1][2]) != count:
-        raise ValueError(f"2D has {count} frames, 3D has {len(rows[1][2])}")
+    rows = [(name, _window(name, size, *arrays, skeleton)) for name, size, *arrays in rows if arrays[0] is not None]
+    if not rows:
+        raise ValueError("a reconstruction figure needs 2D poses, 3D poses or both")
+    count = len(rows[0][1][0])
+    if len(rows[-1][1][0]) != count:
+        raise ValueError(f"2D has {count} frames, 3D has {len(rows[-1][1][0])}")
     frames = np.linspace(0, count - 1, min(6, count)).round().astype(int) if frames is None else np.asarray(frames, int)
     if not len(frames) or frames.min() < 0 or frames.max() >= count:
         raise ValueError(f"frames must be some of 0..{count - 1}, found {frames.tolist()}")
-    figure = _figure(_MARGIN + _CELL * len(frames), _HEIGHT)
-    figure.text(0.5, 1 - 0.2 / _HEIGHT, title, ha="center", va="center", fontsize=13, color=_INK)
-    for k, (name, _, *arrays) in enumerate(rows):
-        _block(figure, _HEIGHT - 0.35 - k * (_HEIGHT - 0.35) / 2, name, *arrays, skeleton, frames)
-    _legend(figure)
+    height = _TITLE + _BLOCK * len(rows)
+    figure = _figure(_MARGIN + _CELL * len(frames), height)
+    figure.text(0.5, 1 - 0.2 / height, title, ha="center", va="center", fontsize=13, color=_INK)
+    for k, (name, arrays) in enumerate(rows):
+        _block(figure, height - _TITLE - k * _BLOCK, name, *arrays, skeleton, frames)
+    _legend(figure, height)
     figure.savefig(path)
 
 
 def _block(figure, top, name, true, masked, predicted, skeleton, frames):
     """One modality's three rows, below the height `top` in inches."""
-    inches = np.array([_MARGIN + _CELL * len(frames), _HEIGHT])
+    inches = figure.get_size_inches()
     unit = {"2D": "normalised screen, y down", "3D": "camera frame, relative to the root, metres"}[name]
     figure.text(*(0.12, top - 0.28) / inches, f"{name}: {unit}", fontsize=10, color=_INK, weight="bold")
-    high = ((_HEIGHT - 0.35) / 2 - 0.75) / 3
+    high = (_BLOCK - 0.75) / 3
     for column, f in enumerate(frames):
         left = _MARGIN + _CELL * column
         figure.text(*(left + _CELL / 2, top - 0.56) / inches, f"frame {f}", ha="center", fontsize=8, color=_FAINT)
@@ -340,11 +343,11 @@ def _box_2d(ax, points, scale):
     ax.tick_params(labelsize=6, colors=_FAINT, length=2, labelleft=scale, labelbottom=False, left=scale, bottom=False)
 
 
-def _legend(figure):
+def _legend(figure, height):
     from matplotlib.lines import Line2D
 
     entries = {"left": (LEFT, "-"), "right": (RIGHT, "-"), "hidden": (_FAINT, "none"), "truth": (_PALE, "-")}
     handles = [Line2D([], [], color=c, linestyle=l, marker="o", ms=4, label=n) for n, (c, l) in entries.items()]
     handles[2].set_markerfacecolor(_PAPER)
-    place = (1.0, 1 - 0.35 / _HEIGHT)
+    place = (1.0, 1 - _TITLE / height)
     figure.legend(handles=handles, loc="upper right", ncols=4, fontsize=7, frameon=False, bbox_to_anchor=place)

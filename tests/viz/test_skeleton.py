@@ -142,3 +142,22 @@ def test_no_global_state():
     code = "import sys, mpm_keras.viz.skeleton as v; assert 'matplotlib' not in sys.modules; v._figure(1, 1);"
     code += "assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def reconstruction(modality):
+    rng, dims = np.random.default_rng(0), int(modality[0])
+    pose = rng.normal(size=(5, 17, dims))
+    return {f"true_{modality}": pose, f"predicted_{modality}": pose, f"masked_{modality}": rng.random((5, 17)) < 0.3}
+
+
+@pytest.mark.parametrize("modality", ["2d", "3d"])
+def test_reconstruction_of_one_modality_alone(modality, tmp_path):
+    viz.reconstruction_figure(tmp_path / "one.png", **reconstruction(modality))
+    viz.reconstruction_figure(tmp_path / "both.png", **reconstruction("2d"), **reconstruction("3d"))
+    (width, height), (width_both, height_both) = (Image.open(tmp_path / f"{n}.png").size for n in ("one", "both"))
+    assert width == width_both and 1.8 * height < height_both < 2 * height
+
+
+def test_reconstruction_needs_something(tmp_path):
+    with pytest.raises(ValueError, match="2D poses, 3D poses or both"):
+        viz.reconstruction_figure(tmp_path / "none.png")
