@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from mpm_keras.layers.dropout import seeded_dropout
+
 # The constants of the released code, which differ from Keras's defaults.
 LEAKY_SLOPE = 0.2
 BATCH_NORM = {"epsilon": 1e-5, "momentum": 0.9}
@@ -16,7 +18,7 @@ class DenseBlock(keras.layers.Layer):
         self.units, self.dropout = units, dropout
         self.dense = keras.layers.Dense(units, dtype=self.dtype_policy, name="dense")
         self.norm = keras.layers.BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.drop = seeded_dropout(dropout, self.dtype_policy)
 
     def build(self, input_shape):
         self.dense.build(input_shape)

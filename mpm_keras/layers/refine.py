@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from mpm_keras.layers.dropout import seeded_dropout
+
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
 class RefineMLP(keras.layers.Layer):
@@ -25,7 +27,7 @@ class RefineMLP(keras.layers.Layer):
         super().__init__(**kwargs)
         self.joints, self.units, self.dropout = joints, units, dropout
         self.expand = keras.layers.Dense(units, activation="relu", dtype=self.dtype_policy, name="expand")
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.drop = seeded_dropout(dropout, self.dtype_policy)
         self.weigh = keras.layers.Dense(2 * joints, activation="sigmoid", dtype=self.dtype_policy, name="weigh")
 
     def build(self, input_shape=None):

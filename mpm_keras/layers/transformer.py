@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from mpm_keras.layers.dropout import seeded_dropout
+
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
 class SelfAttention(keras.layers.Layer):
@@ -27,7 +29,7 @@ class SelfAttention(keras.layers.Layer):
         self.width, self.heads, self.dropout = width, heads, dropout
         self.query_key_value = keras.layers.Dense(3 * width, dtype=self.dtype_policy, name="query_key_value")
         self.output_dense = keras.layers.Dense(width, dtype=self.dtype_policy, name="output")
-        self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.drop = seeded_dropout(dropout, self.dtype_policy)
 
     def build(self, input_shape):
         self.query_key_value.build(input_shape)
@@ -79,7 +81,7 @@ class TransformerBlock(keras.layers.Layer):
         self.attention = SelfAttention(width, heads, dropout, dtype=policy, name="attention")
         self.expand = keras.layers.Dense(feed_forward, activation="relu", dtype=policy, name="expand")
         self.contract = self._contract_layer()
-        self.drop = keras.layers.Dropout(dropout, dtype=policy)
+        self.drop = seeded_dropout(dropout, policy)
 
     def _contract_layer(self):
         return keras.layers.Dense(self.width, dtype=self.dtype_policy, name="contract")

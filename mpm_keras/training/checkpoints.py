@@ -8,6 +8,7 @@ temporary file, flushed and renamed, so that a run killed at any moment leaves w
 import dataclasses
 import hashlib
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -37,7 +38,20 @@ def state_variables(trainer) -> dict:
         "optimizer": trainer.optimizer.variables,
         "metrics": trainer.metrics_variables,
     }
-    return {f"{group}/{i:04d}/{v.path}": v for group, found in groups.items() for i, v in enumerate(found)}
+    named = ((f"{group}/{i:04d}/{v.path}", v) for group, found in groups.items() for i, v in enumerate(found))
+    network = trainer.network.name  # stands in the names of the moments too
+    return {plain_name(name).replace(f"/{network}_", f"/{without_number(network)}_"): v for name, v in named}
+
+
+def plain_name(name: str) -> str:
+    """A state's name without the numbers that Keras gives to models and generators made in one process."""
+    group, number, owner, *rest = name.split("/")
+    rest = [without_number(part) if part.startswith(("seed_generator", "dropout")) else part for part in rest]
+    return "/".join([group, number, without_number(owner), *rest])
+
+
+def without_number(name: str) -> str:
+    return re.sub(r"_\d+$", "", name)
 
 
 def checksum(arrays: dict) -> str:
@@ -83,6 +97,7 @@ def restore_state(path, trainer) -> Position:
     Raises `InputError` that names the file and the first variable that does not fit.
     """
     arrays, position = read_state(path)
+    arrays = {plain_name(name) if name.count("/") > 1 else name: value for name, value in arrays.items()}
     variables = state_variables(trainer)
     for name, variable in variables.items():
         if name not in arrays:

@@ -51,7 +51,10 @@ class Job:
     def compile(self, trainer):
         """AdamW whose learning rate falls by a factor per epoch (section 4.2.1)."""
         c = self.config
-        self.updates = len(trainer.updates(self.training.batch(0, 0)))
+        try:
+            self.updates = len(trainer.updates(self.training.batch(0, 0)))
+        except ValueError as error:
+            raise InputError(str(error)) from error
         steps = self.training.num_steps * self.updates
         rate = keras.optimizers.schedules.ExponentialDecay(c.learning_rate, steps, c.lr_decay, staircase=True)
         jit = {"auto": "auto", "true": True, "false": False}[c.jit_compile]

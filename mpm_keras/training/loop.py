@@ -36,6 +36,7 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
         progress: knows where to start and when to stop.
         validation: data for `validation_data`, or None.
     """
+    progress.set_model(trainer)  # also where there is nothing left to train
     while (start := progress.position).epoch < epochs and not progress.finished:
         last = start.epoch + 1 if start.step else epochs
         source = make_pipeline(batches, pipeline, start.epoch, start.step, last)

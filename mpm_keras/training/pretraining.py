@@ -60,7 +60,7 @@ class PretrainTrainer(Trainer):
     def updates(self, batch):
         tasks = [t for t in self.tasks if all(f"pose_{m}" in batch for m in TASKS[t])]
         if not tasks:
-            raise ValueError(f"no task of {', '.join(self.tasks)} can use a batch of {', '.join(batch)}")
+            raise ValueError(f"no task of {', '.join(self.tasks) or 'none'} can use a batch of {', '.join(batch)}")
         groups = [[t] for t in tasks] if self.schedule == "alternate" else [tasks]
         return [Update(self.group_loss(group), self.group_variables(group)) for group in groups]
 

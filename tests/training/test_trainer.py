@@ -1,0 +1,101 @@
+"""`fit` as Keras users know it: precision, compilation, several steps at once, evaluation."""
+
+import keras
+import numpy as np
+import pytest
+from harness import to_numpy, values_of
+from tiny_training import fixed_batch, make_trainer, seeded_trainer
+
+from mpm_keras.training.validation import FixedBatches
+
+BACKEND = keras.backend.backend()
+DATA = [fixed_batch(seed=i) for i in range(4)]
+
+
+def train(trainer, epochs=1, data=DATA):
+    return trainer.fit(FixedBatches(data), epochs=epochs, shuffle=False, verbose=0).history
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("schedule", ["alternate", "joint"])
+def test_mixed_precision(policy, schedule):
+    history = train(seeded_trainer(dtype=policy, schedule=schedule), epochs=4)
+    exact = train(seeded_trainer(schedule=schedule), epochs=4)
+    assert np.isfinite(history["loss"]).all()
+    np.testing.assert_allclose(history["loss"][0], exact["loss"][0], rtol=0.1)
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+def test_float16_scales_the_loss():
+    trainer = seeded_trainer(dtype="mixed_float16")
+    assert isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer)
+    before = values_of(trainer.trainable_variables)
+    train(trainer)
+    after = values_of(trainer.trainable_variables)
+    assert all(np.isfinite(value).all() for value in after)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.slow  # XLA takes some ten seconds to compile two updates with their gradients
+def test_jit_compile():
+    if BACKEND == "torch":
+        pytest.skip("torch.compile needs a C++ compiler and a minute")
+    compiled = train(seeded_trainer(compile_options={"jit_compile": True}))
+    np.testing.assert_allclose(compiled["loss"], train(seeded_trainer())["loss"], rtol=1e-3)
+
+
+def test_steps_per_execution():
+    options = {"steps_per_execution": 2}
+    if BACKEND == "torch":
+        with pytest.raises(ValueError, match="`steps_per_execution` must be 1 with the PyTorch backend"):
+            train(seeded_trainer(compile_options=options))
+        return
+    together, single = seeded_trainer(compile_options=options), seeded_trainer()
+    train(together), train(single)
+    for a, b in zip(together.trainable_variables, single.trainable_variables, strict=True):
+        np.testing.assert_allclose(to_numpy(a.value), to_numpy(b.value), atol=1e-5, err_msg=a.path)
+
+
+def test_eager_equals_compiled():
+    eager = train(seeded_trainer(compile_options={"run_eagerly": True}))
+    np.testing.assert_allclose(eager["loss"], train(seeded_trainer())["loss"], rtol=1e-5)
+
+
+def test_logs_are_means_over_batches_weighted_by_hidden_joints():
+    trainer = seeded_trainer()
+    found = trainer.evaluate(FixedBatches(DATA), return_dict=True, verbose=0)
+    values = [trainer.evaluate_batch(batch) for batch in DATA]
+    assert float(found["loss"]) == pytest.approx(np.mean([float(loss) for loss, _ in values]), rel=1e-5)
+    errors = np.array([[float(x) for x in reports["masked_3d"]] for _, reports in values])
+    assert len(set(errors[:, 1])) > 1
+    assert float(found["masked_3d"]) == pytest.approx(np.average(errors[:, 0], weights=errors[:, 1]), rel=1e-5)
+
+
+def test_evaluation_moves_nothing():
+    trainer = make_trainer()
+    before = values_of(trainer.network.variables)
+    trainer.evaluate(FixedBatches(DATA), verbose=0)
+    for variable, old in zip(trainer.network.variables, before, strict=True):
+        np.testing.assert_array_equal(to_numpy(variable.value), old, err_msg=variable.path)
+
+
+def test_validation_in_fit():
+    history = seeded_trainer().fit(
+        FixedBatches(DATA[:2]), validation_data=FixedBatches(DATA[2:]), epochs=2, shuffle=False, verbose=0
+    ).history  # fmt: skip
+    assert set(history) == {f"{v}{n}" for v in ("", "val_") for n in ("loss", "masked_2d", "masked_3d")}
+    assert all(np.isfinite(values).all() for values in history.values())
+
+
+def test_training_learns():
+    """A batch learnt by heart: the error of what is hidden falls to a fraction."""
+    trainer = make_trainer(dropout=0.0, rate=2e-2)
+    history = train(trainer, epochs=30)
+    for name in ("loss", "masked_2d", "masked_3d"):
+        assert history[name][-1] < 0.75 * history[name][0], name
+
+
+def test_calling_a_trainer_is_calling_its_network():
+    trainer = seeded_trainer()
+    a, b = trainer(DATA[0]), trainer.network(DATA[0])
+    keras.tree.map_structure(lambda x, y: np.testing.assert_array_equal(to_numpy(x), to_numpy(y)), a, b)

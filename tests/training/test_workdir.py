@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from mpm_keras.errors import InputError
+from mpm_keras.training.workdir import Workdir
+
+
+def config(path, **changes):
+    return {"workdir": str(path), "width": 8, "epochs": 2, "data": ["synthetic"], **changes}
+
+
+def begun(path):
+    """A folder that holds a run: configuration and a checkpoint."""
+    Workdir(config(path)).begin()
+    (path / "checkpoints").mkdir()
+    (path / "checkpoints" / "state-000000001.npz").touch()
+
+
+def test_begin_writes_the_configuration(tmp_path):
+    workdir = Workdir(config(tmp_path / "runs" / "a"))
+    assert not (tmp_path / "runs").exists()  # nothing is written before all input has proved good
+    workdir.begin()
+    assert json.loads((tmp_path / "runs" / "a" / "config.json").read_text()) == workdir.config
+
+
+def test_the_same_run_may_go_on_longer(tmp_path):
+    begun(tmp_path)
+    Workdir(config(tmp_path, epochs=5, keep=1, pipeline="numpy")).begin()
+    assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": 16}, "holds a run with width=8, not 16; choose another --workdir"),
+        ({"data": ["a.npz"]}, "holds a run with data="),
+        ({"new": 1}, "holds a run with new=None, not 1"),
+    ],
+)
+def test_another_run_is_refused_and_nothing_written(changes, message, tmp_path):
+    begun(tmp_path)
+    before = (tmp_path / "config.json").read_text()
+    with pytest.raises(InputError, match=message):
+        Workdir(config(tmp_path, **changes))
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_without_checkpoints_a_folder_is_free(tmp_path):
+    Workdir(config(tmp_path)).begin()
+    Workdir(config(tmp_path, width=16)).begin()
+    assert json.loads((tmp_path / "config.json").read_text())["width"] == 16
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "[1, 2]", "3"])
+def test_a_lost_or_damaged_configuration_is_refused(content, tmp_path):
+    begun(tmp_path)
+    if content is None:
+        (tmp_path / "config.json").unlink()
+    else:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config.json: not the configuration of a run|holds a run with"):
+        Workdir(config(tmp_path))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        Workdir(config(tmp_path / "file" / "run")).begin()
+
+
+def test_metrics_round_trip(tmp_path):
+    workdir = Workdir(config(tmp_path))
+    assert workdir.read_metrics() == {}
+    workdir.begin()
+    workdir.write_metrics({"val_mpjpe_mm": 12.5})
+    assert workdir.read_metrics() == {"val_mpjpe_mm": 12.5}
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match="metrics.json: not JSON"):
+        workdir.read_metrics()
