@@ -13,9 +13,8 @@ from mpm_keras.inference import report
 from mpm_keras.inference.clips import MODES
 from mpm_keras.inference.evaluation import MEAN_POSE, METRICS, evaluate_clips, lifters, mean_pose_predictor
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import read_preset
+from mpm_keras.models.presets import load_network, network_folder, read_preset
 from mpm_keras.skeletons import get_skeleton
-from mpm_keras.training.finetune_run import load_network, network_folder
 from mpm_keras.training.workdir import Workdir
 from mpm_keras.viz.lifting import animate_lifting, joint_error_figure, lifting_figure
 

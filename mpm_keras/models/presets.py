@@ -89,6 +89,20 @@ def load_preset(folder, **overrides):
     return network
 
 
+def network_folder(path) -> Path:
+    """The preset of a run folder, or the folder itself where it is one."""
+    path = Path(path)
+    return path / "network" if (path / "network" / "preset.json").exists() else path
+
+
+def load_network(path, kind, **overrides):
+    """A trained network of a class, see `load_preset`. Raises `InputError` for another class."""
+    folder = network_folder(path)
+    if (found := read_preset(folder)["network"]) != kind.__name__:
+        raise InputError(f"{folder}: holds an {found}, expected an {kind.__name__}")
+    return load_preset(folder, **overrides)
+
+
 def assign_weights(network, arrays: dict, path):
     """Sets every weight by name. Raises `InputError` that names the first tensor that does not fit."""
     weights = named_weights(network)

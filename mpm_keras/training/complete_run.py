@@ -13,10 +13,10 @@ from mpm_keras.files import atomic_write, write_json
 from mpm_keras.inference.clips import predict_flipped
 from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D, PartMasking
 from mpm_keras.metrics import mpjpe_mm
-from mpm_keras.models.presets import load_preset
+from mpm_keras.models.presets import load_network, load_preset
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.skeletons import get_skeleton
-from mpm_keras.training.finetune_run import best_network, finetune, load_network, partial_batches
+from mpm_keras.training.finetune_run import best_network, finetune, partial_batches
 from mpm_keras.training.finetuning import CompletionTrainer
 from mpm_keras.training.job import Job, source_options
 from mpm_keras.training.validation import unshuffled

@@ -1,14 +1,12 @@
 """The stage II job: from sources and a pre-trained network to one that lifts."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 
 from mpm_keras.errors import InputError
 from mpm_keras.masking import PARTIAL_2D, PartMasking
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import load_preset, read_preset, save_preset
+from mpm_keras.models.presets import load_network, load_preset, read_preset, save_preset
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.models.transfer import transfer
 from mpm_keras.training.callbacks import BestNetwork
@@ -62,20 +60,6 @@ def build_trainer(c, skeleton) -> LiftTrainer:
         occlusion = PartMasking.of([0, *PARTIAL_2D.values()], skeleton, seed=c.seed)
     weights = {"center": c.weight_center, "sequence": c.weight_sequence}
     return LiftTrainer(network, occlusion, c.confidence_threshold, weights, skeleton.root)
-
-
-def network_folder(path) -> Path:
-    """The preset of a run folder, or the folder itself where it is one."""
-    path = Path(path)
-    return path / "network" if (path / "network" / "preset.json").exists() else path
-
-
-def load_network(path, kind, **overrides):
-    """A trained network of a class, see `load_preset`. Raises `InputError` for another class."""
-    folder = network_folder(path)
-    if (found := read_preset(folder)["network"]) != kind.__name__:
-        raise InputError(f"{folder}: holds an {found}, expected an {kind.__name__}")
-    return load_preset(folder, **overrides)
 
 
 def load_pretrained(path, network: MPMLifter):

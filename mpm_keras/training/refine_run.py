@@ -12,9 +12,9 @@ from mpm_keras.geometry import denormalize_screen, estimate_root, on_rays, undis
 from mpm_keras.inference.clips import predict_flipped
 from mpm_keras.metrics import mpjpe_mm
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import load_preset, read_preset
+from mpm_keras.models.presets import load_network, load_preset, network_folder, read_preset
 from mpm_keras.models.refiner import MPMRefiner
-from mpm_keras.training.finetune_run import best_network, load_network, network_folder
+from mpm_keras.training.finetune_run import best_network
 from mpm_keras.training.finetuning import root_relative_error_mm
 from mpm_keras.training.job import Job, source_options
 from mpm_keras.training.losses import pose_loss

@@ -1,0 +1,131 @@
+"""The stage II jobs from sources to metrics, in a form that takes seconds."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from mpm_keras.data.cameras import film
+from mpm_keras.data.synthetic import synthetic_motion
+from mpm_keras.errors import InputError
+from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D
+from mpm_keras.training.complete_run import NOTHING, complete
+from mpm_keras.training.finetune_run import finetune
+from mpm_keras.training.pretrain_run import pretrain
+from mpm_keras.training.refine_run import refine
+
+SMALL = dict(
+    data=["synthetic"], config=None, frames=9, stride=2, layers=1, batch_size=16, epochs=0, steps=6, seed=0,
+    fps=50.0, cameras=1, skeleton="h36m17", val_subjects=[], test_subjects=[], val_windows=32, data_seed=0,
+    synthetic_clips=12, window_step=50, flip=True, learning_rate=1e-3, lr_decay=0.97, weight_decay=0.01,
+    dtype="float32", pipeline="numpy", jit_compile="auto", keep=3, progress=False, width=16, encoder_width=16,
+    dropout=0.1,
+)  # fmt: skip
+STAGE_1 = dict(
+    spatial_mask=5, temporal_mask=0.6, mask_strategy="spatiotemporal", schedule="alternate", weight_2d=2.0,
+    weight_3d=3.0, weight_lift=0.0, loss="all",
+)  # fmt: skip
+STAGE_2 = dict(
+    pretrained=None, freeze="none", occlusion="none", confidence_threshold=0.0, weight_center=1.0,
+    weight_sequence=1.0, encoder_dropout=0.2,
+)  # fmt: skip
+
+
+def run_finetune(folder, **changes):
+    return finetune({**SMALL, **STAGE_2, "workdir": str(folder), **changes})
+
+
+def weights(folder):
+    with np.load(folder / "network" / "weights.npz") as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage1") / "run"
+    pretrain({**SMALL, **STAGE_1, "workdir": str(folder), "steps": 4})
+    return folder
+
+
+def test_finetune_from_pretrained(pretrained, tmp_path):
+    metrics = run_finetune(tmp_path / "run", pretrained=str(pretrained))
+    assert metrics["steps"] == 6 and metrics["val_center_mpjpe_mm"] > 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
+    facts = json.loads((tmp_path / "run" / "network" / "preset.json").read_text())["facts"]
+    assert (facts["stride"], facts["skeleton"], facts["stage"]) == (2, "h36m17", "lift")
+    assert np.shape(facts["mean_pose_3d"]) == (17, 3)
+
+
+def test_best_epoch_on_validation_is_kept(tmp_path):
+    metrics = run_finetune(tmp_path / "run", epochs=4, steps=0)
+    best = min(epoch["val_center_mpjpe_mm"] for epoch in metrics["history"])
+    assert metrics["val_center_mpjpe_mm"] == pytest.approx(best, rel=1e-4)
+
+
+def test_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
+    run_finetune(tmp_path / "straight", occlusion="partial", steps=7)
+    for steps in (1, 4, 7):
+        run_finetune(tmp_path / "resumed", occlusion="partial", steps=steps)
+    straight, resumed = (
+        np.load(sorted((tmp_path / name / "checkpoints").iterdir())[-1]) for name in ("straight", "resumed")
+    )
+    names = [name for name in straight.files if name.startswith(("model", "optimizer"))]
+    assert names
+    for name in names:
+        np.testing.assert_array_equal(straight[name], resumed[name], err_msg=name)
+
+
+def test_mismatch_with_pretrained_names_the_tensor(pretrained, tmp_path):
+    with pytest.raises(InputError, match="block_1: the pre-trained network has no such module"):
+        run_finetune(tmp_path / "run", pretrained=str(pretrained), layers=2)
+    with pytest.raises(InputError, match="expected the preset.json"):
+        run_finetune(tmp_path / "run", pretrained=str(tmp_path))
+    assert not (tmp_path / "run").exists()
+
+
+def test_lifting_needs_pairs(tmp_path):
+    film(synthetic_motion(clips=12, seconds=2)).without("2d").save(tmp_path / "only_3d.npz")
+    with pytest.raises(InputError, match="holds no 2D poses"):
+        run_finetune(tmp_path / "run", data=[str(tmp_path / "only_3d.npz")])
+
+
+def test_complete_reports_every_row(pretrained, tmp_path):
+    config = {**SMALL, **STAGE_2, "workdir": str(tmp_path), "pretrained": str(pretrained), "steps": 2}
+    metrics = complete({**config, "tasks": ["2d", "3d"], "split": "test", "eval_windows": 32})
+    assert set(metrics["table_3"]) == {NOTHING, *PARTIAL_2D}
+    assert set(metrics["table_4"]) == set(metrics["table_4_without_training"]) == set(PARTIAL_3D)
+    for row in metrics["table_4"].values():  # 14 of 17 joints are observed, and stay as observed
+        assert row["mpjpe_mm"] == pytest.approx(row["hidden_mpjpe_mm"] * 3 / 17, rel=1e-3)
+    with open(tmp_path / "metrics.csv") as file:
+        assert len(list(csv.DictReader(file))) == 1 + len(PARTIAL_2D) + 2 * len(PARTIAL_3D)
+
+
+REFINE = dict(root_depth="estimated", split="test")
+
+
+def refine_config(folder, network, **changes):
+    names = ("frames", "stride", "fps", "skeleton", "layers", "width", "encoder_width", "dropout")
+    kept = {name: value for name, value in SMALL.items() if name not in names}
+    return {**kept, **REFINE, "workdir": str(folder), "network": str(network), **changes}
+
+
+@pytest.fixture(scope="module")
+def lifter(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage2") / "run"
+    run_finetune(folder)
+    return folder
+
+
+@pytest.mark.parametrize("root_depth", ["estimated", "truth"])
+def test_refine_lowers_the_error(lifter, root_depth, tmp_path):
+    metrics = refine(refine_config(tmp_path / "run", lifter, root_depth=root_depth, steps=40))
+    assert metrics["test_center_mpjpe_mm_after"] < metrics["test_center_mpjpe_mm_before"]
+
+
+def test_refine_says_that_it_needs_intrinsics(lifter, tmp_path):
+    views = film(synthetic_motion(clips=12, seconds=2))
+    views.intrinsics[:] = np.nan
+    views.save(tmp_path / "views.npz")
+    with pytest.raises(InputError, match="refining needs camera intrinsics"):
+        refine(refine_config(tmp_path / "run", lifter, data=[str(tmp_path / "views.npz")]))
