@@ -3,6 +3,7 @@
 import keras
 
 from mpm_keras.data.windows import NumpyPipeline
+from mpm_keras.errors import InputError
 from mpm_keras.training.callbacks import RunProgress
 
 PIPELINES = ("auto", "numpy", "tfdata")
@@ -22,7 +23,10 @@ def make_pipeline(batches, kind: str, epoch: int, first_step: int, epochs: int):
         return NumpyPipeline(batches, first, last)
     from mpm_keras.data.tf_pipeline import tf_pipeline
 
-    return tf_pipeline(batches, first, last)
+    try:
+        return tf_pipeline(batches, first, last)
+    except ImportError as error:
+        raise InputError(str(error)) from error
 
 
 def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", validation=None, callbacks=(), verbose=1):
