@@ -37,17 +37,18 @@ def test_synthetic_motion_is_split_by_subject():
 def test_archives_of_views(tmp_path):
     views = make_views((5,) * 20)
     views.save(tmp_path / "views.npz")
-    splits = load_splits([tmp_path / "views.npz"], SMALL)
-    train, validation = subjects_of(splits["train"]), subjects_of(splits["validation"])
-    assert (len(train), len(validation)) == (18, 2) and not train & validation
+    splits = load_splits([tmp_path / "views.npz"], SMALL, ("train", "validation", "test"))
+    train, validation, test = (subjects_of(splits[name]) for name in ("train", "validation", "test"))
+    assert (len(train), len(validation), len(test)) == (16, 2, 2) and len(train | validation | test) == 20
     chosen = load_splits([tmp_path / "views.npz"], SourceOptions(validation_subjects=("clip3", "clip4")))
-    assert subjects_of(chosen["validation"]) == {"clip3", "clip4"} and len(subjects_of(chosen["train"])) == 18
+    assert subjects_of(chosen["validation"]) == {"clip3", "clip4"}
+    assert not subjects_of(chosen["train"]) & {"clip3", "clip4"}
     only = load_splits([tmp_path / "views.npz"], SMALL, splits=("train",))
     assert set(only) == {"train"}
 
 
 def test_another_skeleton(tmp_path):
-    make_views((5,) * 3).save(tmp_path / "views.npz")
+    make_views((5,) * 6).save(tmp_path / "views.npz")
     splits = load_splits([tmp_path / "views.npz"], SourceOptions(skeleton="h36m16"))
     assert splits["train"][0].pose_3d.shape[1:] == (16, 3)
     splits["train"][0].save(tmp_path / "views16.npz")
@@ -95,18 +96,24 @@ def make_motion(lengths, subjects):
     )  # fmt: skip
 
 
-def test_a_single_clip_gives_its_last_fifth():
+def test_a_single_clip_is_split_in_ten_pieces():
     motion = make_motion([50], ["anna"])
     parts = split_single_clip(motion)
-    assert parts.names == ("clip0[:40]", "clip0[40:]") and np.diff(parts.offsets).tolist() == [40, 10]
+    assert parts.num_clips == 10 and np.diff(parts.offsets).tolist() == [5] * 10
     np.testing.assert_array_equal(parts.positions, motion.positions)
-    assert sorted(split_names(parts, None)) == ["train", "validation"]
+    names = split_names(parts, None)
+    assert [names.count(split) for split in ("train", "validation", "test")] == [8, 1, 1]
     assert split_single_clip(make_motion([50, 50], ["anna", "bert"])).num_clips == 2
 
 
 def test_one_subject_is_split_by_clip():
     names = split_names(make_motion([3] * 10, ["anna"] * 10), None)
-    assert names.count("validation") == 1 and names.count("train") == 9
+    assert [names.count(split) for split in ("train", "validation", "test")] == [8, 1, 1]
+
+
+def test_two_subjects_have_no_test():
+    names = split_names(make_motion([3, 3], ["anna", "bert"]), None)
+    assert sorted(names) == ["train", "validation"]
 
 
 def test_batches_of_several_sources():
