@@ -58,7 +58,7 @@ def test_a_run_and_its_resumption(tmp_path):
     config = json.loads((run / "config.json").read_text())
     assert (config["width"], config["frames"], config["data"], config["spatial_mask"]) == (16, 9, ["synthetic"], 5)
     assert list((run / "checkpoints").glob("state-*.npz"))
-    assert list((run / "network").glob("*.weights.h5"))
+    assert {"preset.json", "weights.npz"} <= {path.name for path in (run / "network").iterdir()}
     assert list((run / "tensorboard" / "train").glob("events.out.tfevents.*"))
     assert (run / "reconstruction.png").read_bytes().startswith(b"\x89PNG")
 
