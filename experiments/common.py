@@ -190,6 +190,8 @@ def run(main):
             main()
         except InputError as error:
             fail(error)
+        except FloatingPointError as error:  # a training that diverged
+            fail(error, code=1)
 
     app.run(guarded, flags_parser=parse)
 
@@ -221,11 +223,11 @@ def print_help():
     sys.exit(0)
 
 
-def fail(error):
-    """Ends the process with one line and exit code 2."""
+def fail(error, code=EXIT_BAD_INPUT):
+    """Ends the process with one line and an exit code."""
     line = " ".join(str(error).split())
     print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
-    sys.exit(EXIT_BAD_INPUT)
+    sys.exit(code)
 
 
 def print_metrics(metrics):
