@@ -3,12 +3,11 @@
 import dataclasses
 import os
 import zipfile
-import zlib
-from pathlib import Path
 
 import numpy as np
 
 from mpm_keras.errors import InputError
+from mpm_keras.files import UNREADABLE, atomic_write
 from mpm_keras.geometry import Camera
 from mpm_keras.skeletons import H36M_17, SKELETONS, Skeleton
 
@@ -23,12 +22,6 @@ _FRAME_FIELDS = {
 }
 _VIEW_FIELDS = {"fps": ((), np.float32), "intrinsics": ((9,), np.float32), "image_size": ((2,), np.int32)}
 _TEXT_FIELDS = ("names", "subjects", "actions", "cameras")
-
-# All that reading a damaged or foreign archive can raise.
-_UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, OverflowError, MemoryError, NotImplementedError, RuntimeError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -207,20 +200,13 @@ class Views:
         and `version`, the `skeleton` name, and in `contents` the names of the frame arrays, so that
         one that got lost is missed. An existing file is replaced only once the new one is complete.
         """
-        path = Path(path)
         arrays = {"format": np.array(FORMAT), "version": np.array(VERSION), "skeleton": np.array(self.skeleton.name)}
         arrays["contents"] = np.array([field for field in _FRAME_FIELDS if getattr(self, field) is not None])
         arrays |= {field: np.array(getattr(self, field)) for field in _TEXT_FIELDS}
         arrays |= {
             f: getattr(self, f) for f in ("offsets", *_VIEW_FIELDS, *_FRAME_FIELDS) if getattr(self, f) is not None
         }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, **arrays)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic_write(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
     def load(cls, path) -> "Views":
@@ -235,7 +221,7 @@ class Views:
             return cls(skeleton=skeleton, **fields)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(f"{path}: not a complete, plain archive of views ({reason})") from None
 
