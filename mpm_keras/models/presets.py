@@ -85,7 +85,7 @@ def load_preset(folder, **overrides):
         raise
     except UNREADABLE as error:
         raise InputError(f"{path}: not readable as weights ({error})") from error
-    assign_weights(network, arrays, path)
+    assign_arrays(named_weights(network), arrays, path)
     return network
 
 
@@ -103,18 +103,17 @@ def load_network(path, kind, **overrides):
     return load_preset(folder, **overrides)
 
 
-def assign_weights(network, arrays: dict, path):
-    """Sets every weight by name. Raises `InputError` that names the first tensor that does not fit."""
-    weights = named_weights(network)
-    for name, weight in weights.items():
+def assign_arrays(variables: dict, arrays: dict, path):
+    """Sets every variable by name, or none. Raises `InputError` naming the file and the first that does not fit."""
+    for name, variable in variables.items():
         if name not in arrays:
-            raise InputError(f"{path}: tensor {name} is missing")
-        if arrays[name].shape != tuple(weight.shape):
-            raise InputError(f"{path}: tensor {name} has shape {arrays[name].shape}, expected {tuple(weight.shape)}")
-    if extra := sorted(set(arrays) - set(weights)):
-        raise InputError(f"{path}: tensor {extra[0]} belongs to no layer of the network")
-    for name, weight in weights.items():
-        weight.assign(arrays[name].astype(weight.dtype))
+            raise InputError(f"{path}: holds no {name}; it belongs to another configuration")
+        if arrays[name].shape != tuple(variable.shape):
+            raise InputError(f"{path}: {name} has shape {arrays[name].shape}, the model needs {tuple(variable.shape)}")
+    if extra := sorted(set(arrays) - set(variables)):
+        raise InputError(f"{path}: holds {extra[0]}, which the model does not have")
+    for name, variable in variables.items():
+        variable.assign(arrays[name].astype(variable.dtype))
 
 
 def sha256(path) -> str:

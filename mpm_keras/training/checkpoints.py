@@ -17,6 +17,7 @@ import numpy as np
 
 from mpm_keras.errors import InputError
 from mpm_keras.files import UNREADABLE, atomic_write
+from mpm_keras.models.presets import assign_arrays
 
 FORMAT = "mpm_keras training state"
 VERSION = 1
@@ -98,16 +99,7 @@ def restore_state(path, trainer) -> Position:
     """
     arrays, position = read_state(path)
     arrays = {plain_name(name) if name.count("/") > 1 else name: value for name, value in arrays.items()}
-    variables = state_variables(trainer)
-    for name, variable in variables.items():
-        if name not in arrays:
-            raise InputError(f"{path}: holds no {name}; it belongs to another configuration")
-        if arrays[name].shape != tuple(variable.shape):
-            raise InputError(f"{path}: {name} has shape {arrays[name].shape}, the model needs {tuple(variable.shape)}")
-    if extra := sorted(set(arrays) - set(variables)):
-        raise InputError(f"{path}: holds {extra[0]}, which the model does not have")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    assign_arrays(state_variables(trainer), arrays, path)
     return position
 
 

@@ -74,12 +74,15 @@ def rewrite_weights(preset, change):
         (lambda p: (p / "weights.npz").write_bytes((p / "weights.npz").read_bytes()[:-9]), "sha256"),
         (
             lambda p: rewrite_weights(p, lambda a: a.pop("decoder/head/dense/bias")),
-            "decoder/head/dense/bias is missing",
+            "holds no decoder/head/dense/bias",
         ),
-        (lambda p: rewrite_weights(p, lambda a: a.update(more=np.zeros(1))), "tensor more belongs to no layer"),
+        (
+            lambda p: rewrite_weights(p, lambda a: a.update(more=np.zeros(1))),
+            "holds more, which the model does not have",
+        ),
         (
             lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.zeros(3)})),
-            r"decoder/head/dense/bias has shape \(3,\), expected \(12,\)",
+            r"decoder/head/dense/bias has shape \(3,\), the model needs \(12,\)",
         ),
         (
             lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.array([print] * 12)})),
