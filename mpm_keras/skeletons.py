@@ -2,7 +2,7 @@
 
 Every place that needs a joint index, a flip or a limb takes it from here. Left is the person's own
 left. The released code of the paper names its limb masks the wrong way round
-(`OFFICIAL_CODE.md`, B 28); these tables do not, and `tests/test_skeletons.py` holds them to it.
+(`OFFICIAL_CODE.md`, B 28); these tables do not, and `tests/test_part_masking.py` holds them to it.
 """
 
 import dataclasses

@@ -59,7 +59,7 @@ def check_config(layer):
     assert json.dumps(revived.get_config()) == plain
 
 
-def check_layer(make, *inputs, output_shape, tmp_path, idle=(), **call):
+def check_layer(make, *inputs, output_shape, tmp_path, idle=(), output_dtype=None, **call):
     """All checks of one layer.
 
     Args:
@@ -68,6 +68,7 @@ def check_layer(make, *inputs, output_shape, tmp_path, idle=(), **call):
         output_shape: expected shape of the output (or a dict of shapes), batch included.
         tmp_path: where to save.
         idle: parts of the paths of trainable weights that a step on these inputs leaves alone.
+        output_dtype: of every output under every policy; by default the policy's.
         call: further arguments of the call that are no tensors.
     """
     layer = make(name="checked")
@@ -80,7 +81,7 @@ def check_layer(make, *inputs, output_shape, tmp_path, idle=(), **call):
     outputs = keras.tree.map_structure(to_numpy, layer(*inputs, **call, training=False))
     check_saving(model, inputs, outputs, tmp_path)
     for policy in PRECISIONS:
-        check_precision(make, policy, layer, inputs, call, outputs)
+        check_precision(make, policy, layer, inputs, call, outputs, output_dtype)
     check_training_step(layer, model, inputs, outputs, idle)
 
 
@@ -111,8 +112,8 @@ def assert_same(found, expected):
         np.testing.assert_allclose(to_numpy(a), b, rtol=1e-5, atol=1e-5)
 
 
-def check_precision(make, policy, layer, inputs, call, outputs):
-    """With a mixed policy: weights float32, outputs of the low type, finite and near float32's."""
+def check_precision(make, policy, layer, inputs, call, outputs, output_dtype):
+    """With a mixed policy: weights float32, outputs of the low or the given type, finite and near float32's."""
     dtype, tolerance = PRECISIONS[policy]
     low = make(dtype=policy, name="low")
     low(*inputs, **call)
@@ -121,7 +122,7 @@ def check_precision(make, policy, layer, inputs, call, outputs):
             to.assign(source.value)
     found = low(*inputs, **call, training=False)
     for x, y in zip(keras.tree.flatten(found), keras.tree.flatten(outputs), strict=True):
-        assert keras.backend.standardize_dtype(x.dtype) == dtype
+        assert keras.backend.standardize_dtype(x.dtype) == (output_dtype or dtype)
         x = to_numpy(x)
         assert np.isfinite(x).all()
         assert np.abs(x - y).max() < tolerance * y.std()

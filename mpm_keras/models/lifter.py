@@ -2,7 +2,7 @@
 
 import keras
 
-from mpm_keras.layers import JointToken, PoseHead, StridedDecoder, strides_for
+from mpm_keras.layers import JointToken, PoseHead, StridedDecoder, framing_for, strides_for
 from mpm_keras.models.backbone import MPMBackbone
 from mpm_keras.models.pretrainer import count_parameters
 
@@ -18,6 +18,8 @@ class MPMLifter(keras.Model):
         joints: J.
         layers, width, encoder_width, heads, feed_forward, dropout, epsilon: as in `MPMBackbone`.
         encoder_dropout: rate in encoder and spatial MLP; 0.2 in the released code.
+        normalization: "screen" takes the picture's coordinates as they are (the paper's), "window"
+            first removes where and how large the person is, see `WindowFraming`.
 
     Call arguments:
         batch: dict with `pose_2d` (B, F, J, 2), normalised screen, and optionally `hidden`
@@ -30,10 +32,11 @@ class MPMLifter(keras.Model):
 
     def __init__(
         self, frames=27, joints=17, layers=4, width=256, encoder_width=512, heads=8, feed_forward=512,
-        dropout=0.1, encoder_dropout=0.2, epsilon=1e-6, **kwargs,
+        dropout=0.1, encoder_dropout=0.2, epsilon=1e-6, normalization="screen", **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
-        self.frames, self.joints = frames, joints
+        super().__init__(**{"autocast": False, **kwargs})  # framing needs precision; each layer casts for itself
+        self.frames, self.joints, self.normalization = frames, joints, normalization
+        self.framing = framing_for(normalization)
         policy = self.dtype_policy
         self.backbone = MPMBackbone(
             frames, joints, ("2d",), layers, width, encoder_width, heads, feed_forward, dropout, encoder_dropout,
@@ -55,9 +58,11 @@ class MPMLifter(keras.Model):
 
     def features(self, batch, training=None):
         """(B, F, C) features of the shared layers."""
-        pose = batch["pose_2d"]
-        if "hidden" in batch:
-            pose = self.joint_token(pose, batch["hidden"])
+        pose, hidden = batch["pose_2d"], batch.get("hidden")
+        if self.framing is not None:
+            pose = self.framing(pose, hidden)["pose"]
+        if hidden is not None:
+            pose = self.joint_token(pose, hidden)
         return self.backbone(pose, modality="2d", training=training)
 
     def call(self, batch, training=None):
@@ -84,4 +89,4 @@ class MPMLifter(keras.Model):
         b = self.backbone
         names = ("frames", "joints", "width", "encoder_width", "heads", "feed_forward", "dropout", "encoder_dropout")
         config = {n: getattr(b, n) for n in (*names, "epsilon")}
-        return {**super().get_config(), **config, "layers": b.num_layers}
+        return {**super().get_config(), **config, "layers": b.num_layers, "normalization": self.normalization}

@@ -1,9 +1,10 @@
 """The stage I network: reconstructs masked 2D and masked 3D pose sequences (paper, 3.2)."""
 
 import keras
+from keras import ops
 
-from mpm_keras.layers import FramePositions, FrameToken, JointToken, PoseDecoder
-from mpm_keras.masking import visible_frames
+from mpm_keras.layers import FramePositions, FrameToken, JointToken, PoseDecoder, framing_for
+from mpm_keras.masking import hidden_joints, visible_frames
 from mpm_keras.models.backbone import MODALITIES, MPMBackbone
 
 # Pretext task -> (modality that goes in, modality that comes out).
@@ -17,6 +18,7 @@ class MPMPretrainer(keras.Model):
     Args:
         hidden_frames: frames that every temporal mask hides (static, see `count_hidden_frames`).
         decoder_blocks: transformer blocks of each decoder; the paper's is 1.
+        normalization: of 2D, as in `MPMLifter`; reconstructions are in the coordinates that went in.
         The others as in `MPMBackbone`.
 
     Call arguments:
@@ -29,13 +31,14 @@ class MPMPretrainer(keras.Model):
 
     def __init__(
         self, frames=27, joints=17, hidden_frames=0, layers=4, width=256, encoder_width=512, heads=8,
-        feed_forward=512, decoder_blocks=1, dropout=0.1, epsilon=1e-6, **kwargs,
+        feed_forward=512, decoder_blocks=1, dropout=0.1, epsilon=1e-6, normalization="screen", **kwargs,
     ):  # fmt: skip
-        super().__init__(**kwargs)
+        super().__init__(**{"autocast": False, **kwargs})  # framing needs precision; each layer casts for itself
         if not 0 <= hidden_frames < frames:
             raise ValueError(f"hidden_frames must be in 0..{frames - 1}, found {hidden_frames}")
         self.frames, self.joints, self.hidden_frames = frames, joints, hidden_frames
-        self.decoder_blocks, self.epsilon = decoder_blocks, epsilon
+        self.decoder_blocks, self.epsilon, self.normalization = decoder_blocks, epsilon, normalization
+        self.framing = framing_for(normalization)
         policy = self.dtype_policy
         self.backbone = MPMBackbone(
             frames, joints, tuple(MODALITIES), layers, width, encoder_width, heads, feed_forward, dropout,
@@ -79,8 +82,15 @@ class MPMPretrainer(keras.Model):
     def reconstruct(self, batch, task, training=None):
         """Runs one pretext task of `TASKS`. Returns (B, F, J, D)."""
         source, target = TASKS[task]
-        features = self.encode(batch[f"pose_{source}"], batch[f"masks_{source}"], source, training=training)
-        return self.decode(features, target, training=training)
+        pose, masks = batch[f"pose_{source}"], batch[f"masks_{source}"]
+        framed = self.framing is not None and source == "2d"
+        if framed:
+            frame = self.framing(pose, hidden_joints(masks))
+            pose = frame["pose"]
+        poses = self.decode(self.encode(pose, masks, source, training=training), target, training=training)
+        if framed and target == "2d":
+            poses = ops.cast(poses, "float32") * frame["scale"] + frame["center"]
+        return poses
 
     def call(self, batch, training=None):
         present = [m for m in MODALITIES if f"pose_{m}" in batch]
@@ -109,6 +119,7 @@ class MPMPretrainer(keras.Model):
     def get_config(self):
         b = self.backbone
         config = {n: getattr(self, n) for n in ("frames", "joints", "hidden_frames", "decoder_blocks", "epsilon")}
+        config["normalization"] = self.normalization
         config |= {n: getattr(b, n) for n in ("width", "encoder_width", "heads", "feed_forward", "dropout")}
         return {**super().get_config(), **config, "layers": b.num_layers}
 

@@ -23,6 +23,11 @@ def transfer(source: MPMPretrainer, target: MPMLifter) -> int:
         ValueError: names the first module or tensor that one side lacks or has in another shape;
             nothing is copied then.
     """
+    if source.normalization != target.normalization:
+        raise ValueError(
+            f"normalization: the pre-trained network has {source.normalization!r}, the network to fine-tune "
+            f"{target.normalization!r}"
+        )
     pairs = []
     sources, targets = shared_modules(source), shared_modules(target)
     for name in sources | targets:
