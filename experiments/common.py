@@ -39,6 +39,12 @@ def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_siz
     flags.DEFINE_integer("frames", frames, "Poses in a window.", lower_bound=1)
     flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", lower_bound=1)
     flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", lower_bound=1)
+    flags.DEFINE_enum(
+        "normalization",
+        "screen",
+        ["screen", "window"],
+        "Of 2D: the paper's screen coordinates, or each window with its own centre and size taken out.",
+    )
     define_schedule_flags(steps)
 
 
@@ -64,6 +70,7 @@ def define_source_flags(cameras=2):
         [],
         "Subjects kept from training and validation; by default the open motion protocol's, or about a tenth of all.",
     )
+    flags.DEFINE_list("without_licenses", [], "Leave out clips under these licences, such as 'CC BY-SA 3.0'.")
     flags.DEFINE_integer("data_seed", 0, "Of virtual cameras, synthetic motion and validation masks.", lower_bound=0)
     flags.DEFINE_integer("synthetic_clips", 240, "Clips of synthetic motion, 10 seconds each.", lower_bound=2)
 
@@ -72,6 +79,13 @@ def define_data_flags(cameras=2):
     """Flags of scripts that read motion to train on."""
     define_source_flags(cameras)
     flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", lower_bound=1.0)
+    flags.DEFINE_enum(
+        "detector",
+        "none",
+        ["none", "exact", "noisy"],
+        "Who sees the 2D: the projected joints of the source, or the joints of a detector as in lift.py, under wide "
+        "ranges of cameras, exact or with a detector's errors.",
+    )
     flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
 
 

@@ -38,7 +38,14 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("max_clips", 0, "Evaluate so many clips, spread evenly; 0 for all.", lower_bound=0)
 flags.DEFINE_float(
-    "confidence_threshold", 0.0, "Joints whose detector confidence is lower count as hidden; 0 trusts all.", 0.0, 1.0
+    "confidence_threshold",
+    None,
+    "Joints whose detector confidence is lower count as hidden; 0 trusts all. By default as in training.",
+    0.0,
+    1.0,
+)
+flags.DEFINE_enum(
+    "detector", None, ["none", "exact", "noisy"], "Who sees the 2D, as in finetune.py. By default as in training."
 )
 flags.DEFINE_integer("pictures", 6, "Examples to draw; 0 draws no pictures at all.", lower_bound=0)
 flags.DEFINE_boolean("progress", True, "Show a progress bar.")

@@ -24,7 +24,8 @@ class CameraRanges:
             along each axis.
         roll: largest tilt to either side, degrees.
         nearest: smallest distance along the viewing direction of any joint, metres.
-        border: share of half the picture that is left free at each edge.
+        border: share of half the picture that is left free at each edge; below 0 joints may leave the
+            picture by so much, as where only a moving camera would keep the person in it.
         image_size: width and height, pixels.
     """
 
@@ -42,8 +43,8 @@ class CameraRanges:
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name}: expected (low, high), found {getattr(self, name)}")
-        if not (self.focal[0] > 0 and self.distance[0] > 0 and self.nearest > 0 and 0 <= self.border < 1):
-            raise ValueError(f"focal, distance and nearest must be positive and border in [0, 1): {self}")
+        if not (self.focal[0] > 0 and self.distance[0] > 0 and self.nearest > 0 and self.border < 1):
+            raise ValueError(f"focal, distance and nearest must be positive and border below 1: {self}")
 
 
 def camera_rng(seed: int, clip_name: str, camera: int) -> np.random.Generator:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mpm_keras.data.cameras import CameraRanges, film
+from mpm_keras.data.detector import EXACT, WIDE_RANGES, DetectorNoise, detect
 from mpm_keras.data.motion import Motion
 from mpm_keras.data.open_mocap import is_open_mocap
 from mpm_keras.data.readers import read_motion
@@ -46,24 +47,29 @@ class SourceOptions:
     Attributes:
         fps: frame rate that motion is resampled to.
         cameras: virtual cameras per clip of 3D motion.
-        ranges: what they are drawn from.
+        ranges: what they are drawn from; None for `WIDE_RANGES` with a detector, and narrow ones without.
+        detector: who sees the 2D: "none" for the projected joints of the source, "exact" for the
+            joints that a detector would give, "noisy" for those with its errors (see `detect`).
         skeleton: name of the joint convention to train with.
         seed: of cameras and synthetic motion.
         synthetic_clips: clips of synthetic motion, of `synthetic_seconds` each.
         validation_subjects: held out; empty for the protocol or, without one, about a tenth of the
             subjects.
         test_subjects: kept from training and validation too; empty for the protocol or another tenth.
+        without_licenses: clips under these licences are left out.
     """
 
     fps: float = 50.0
     cameras: int = 2
-    ranges: CameraRanges = dataclasses.field(default_factory=CameraRanges)
+    ranges: CameraRanges | None = None
+    detector: str = "none"
     skeleton: str = "h36m17"
     seed: int = 0
     synthetic_clips: int = 240
     synthetic_seconds: float = 10.0
     validation_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
+    without_licenses: tuple[str, ...] = ()
 
 
 def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -> dict[str, list[Views]]:
@@ -121,12 +127,24 @@ def _read(path, options) -> Motion | Views:
         )
     if Path(path).suffix.lower() == ".npz" and not is_open_mocap(path):
         return Views.load(path)
-    return read_motion(path, options.fps)
+    return licensed(path, read_motion(path, options.fps), options.without_licenses)
+
+
+def licensed(path, motion: Motion, unwanted) -> Motion:
+    """The clips whose licence is none of the unwanted ones. Raises `InputError` where none is left."""
+    keep = [i for i, license in enumerate(motion.licenses) if license not in unwanted]
+    if not keep:
+        raise InputError(f"{path}: every clip has an unwanted licence: {', '.join(sorted(set(motion.licenses)))}")
+    return motion if len(keep) == motion.num_clips else motion.select(keep)
 
 
 def _views(path, source, options) -> Views:
-    views = film(source, options.cameras, options.ranges, options.seed) if isinstance(source, Motion) else source
+    noise = {"none": None, "exact": EXACT, "noisy": DetectorNoise()}[options.detector]
+    ranges = options.ranges or (CameraRanges() if noise is None else WIDE_RANGES)
+    views = film(source, options.cameras, ranges, options.seed) if isinstance(source, Motion) else source
     try:
+        if noise is not None:
+            views = detect(views, noise, options.seed)
         return views.to_skeleton(get_skeleton(options.skeleton))
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error

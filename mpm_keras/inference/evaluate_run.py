@@ -42,7 +42,8 @@ def evaluate(config: dict) -> dict:
     skeleton, modes = get_skeleton(facts.skeleton), MODES if c.mode == "both" else (c.mode,)
     clips = chosen_clips(read_views(c, facts), c.max_clips)
     options = {"stride": facts.stride, "flip": c.flip, "batch_size": c.batch_size}
-    options["confidence_threshold"] = c.confidence_threshold
+    threshold = facts.confidence_threshold if c.confidence_threshold is None else c.confidence_threshold
+    options["confidence_threshold"] = threshold
     predictors = lifters(network, skeleton, modes=modes, step=c.frame_step, **options)
     if facts.mean_pose_3d is not None:
         predictors[MEAN_POSE] = mean_pose_predictor(facts.mean_pose_3d)
@@ -53,6 +54,7 @@ def evaluate(config: dict) -> dict:
         "network": str(network_folder(c.network)), "split": c.split, "clips": len(clips),
         "frames": evaluations[modes[0]].num_frames, "backend": keras.backend.backend(),
         "frames_per_window": network.frames, "stride": facts.stride, "flip": c.flip, "frame_step": c.frame_step,
+        "detector": c.detector or facts.detector, "confidence_threshold": threshold,
         **speeds, **report.nested(evaluations, skeleton),
     }  # fmt: skip
     workdir.write_metrics(metrics)
@@ -94,7 +96,12 @@ def network_facts(path, network) -> SimpleNamespace:
         raise InputError(f"{file}: skeleton {facts['skeleton']} does not fit a network of {network.joints} joints")
     if min(facts["stride"], facts["fps"]) < 1:
         raise InputError(f"{file}: stride and fps must be at least 1, found {facts['stride']} and {facts['fps']}")
-    return SimpleNamespace(skeleton=facts["skeleton"], stride=facts["stride"], fps=facts["fps"], mean_pose_3d=mean)
+    optional = {"detector": "none", "confidence_threshold": 0.0}
+    optional = {name: facts.get(name, default) for name, default in optional.items()}
+    if optional["detector"] not in ("none", "exact", "noisy") or not 0 <= optional["confidence_threshold"] <= 1:
+        raise InputError(f"{file}: detector and confidence_threshold make no sense, found {optional}")
+    needed = {name: facts[name] for name in ("skeleton", "stride", "fps")}
+    return SimpleNamespace(**needed, **optional, mean_pose_3d=mean)
 
 
 def read_views(c, facts) -> list:
@@ -102,7 +109,8 @@ def read_views(c, facts) -> list:
     options = SourceOptions(
         fps=facts.fps, cameras=c.cameras, skeleton=facts.skeleton, seed=c.data_seed,
         synthetic_clips=c.synthetic_clips, validation_subjects=tuple(c.val_subjects),
-        test_subjects=tuple(c.test_subjects),
+        test_subjects=tuple(c.test_subjects), detector=c.detector or facts.detector,
+        without_licenses=tuple(c.without_licenses),
     )  # fmt: skip
     found = load_views(c.data, options) if c.split == "all" else load_splits(c.data, options, (c.split,))[c.split]
     for views in found:

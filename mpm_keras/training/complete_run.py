@@ -62,7 +62,7 @@ def completer(c, skeleton) -> MPMPretrainer:
         else:
             network = MPMPretrainer(
                 frames=c.frames, joints=skeleton.num_joints, layers=c.layers, width=c.width,
-                encoder_width=c.encoder_width, dropout=c.dropout,
+                encoder_width=c.encoder_width, dropout=c.dropout, normalization=c.normalization,
             )  # fmt: skip
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -49,6 +49,7 @@ def build_trainer(c, skeleton) -> LiftTrainer:
         network = MPMLifter(
             frames=c.frames, joints=skeleton.num_joints, layers=c.layers, width=c.width,
             encoder_width=c.encoder_width, dropout=c.dropout, encoder_dropout=c.encoder_dropout,
+            normalization=c.normalization,
         )  # fmt: skip
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -89,7 +90,8 @@ def best_network(job, trainer, stage, metric) -> BestNetwork:
     best = read_preset(folder)["facts"].get(metric) if resumed else None
 
     def save(value):
-        save_preset(trainer.network, folder, stage=stage, **{metric: value}, **job.facts())
+        threshold = {"confidence_threshold": getattr(job.config, "confidence_threshold", 0.0)}
+        save_preset(trainer.network, folder, stage=stage, **{metric: value}, **threshold, **job.facts())
 
     return BestNetwork(metric, best, save)
 

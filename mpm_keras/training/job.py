@@ -92,7 +92,10 @@ class Job:
     def facts(self) -> dict:
         """What the user of the network must know beside its configuration."""
         c, mean = self.config, mean_of(self.splits["train"], "3d")
-        facts = {"skeleton": c.skeleton, "stride": c.stride, "fps": c.fps, "normalization": "screen"}
+        facts = {name: getattr(c, name) for name in ("skeleton", "stride", "fps", "normalization", "detector")}
+        facts["data"] = {
+            name: getattr(c, name) for name in ("data", "val_subjects", "test_subjects", "without_licenses")
+        }
         return facts if mean is None else {**facts, "mean_pose_3d": mean.tolist()}
 
 
@@ -106,4 +109,6 @@ def source_options(c) -> SourceOptions:
         synthetic_clips=c.synthetic_clips,
         validation_subjects=tuple(c.val_subjects),
         test_subjects=tuple(c.test_subjects),
+        detector=c.detector,
+        without_licenses=tuple(c.without_licenses),
     )

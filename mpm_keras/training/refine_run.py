@@ -56,7 +56,13 @@ def refine(config: dict) -> dict:
     """
     lifter = load_network(config["network"], MPMLifter)
     facts = read_preset(network_folder(config["network"]))["facts"]
-    config = {**config, "frames": lifter.frames, **{name: facts[name] for name in ("stride", "fps", "skeleton")}}
+    config = {
+        **config,
+        "frames": lifter.frames,
+        "normalization": lifter.normalization,
+        "detector": "none",
+        **{name: facts[name] for name in ("stride", "fps", "skeleton", "detector") if name in facts},
+    }
     c = SimpleNamespace(**config)
     job = Job(config, modalities=("2d", "3d"))
     job.training = poses_of(lifter, job.training, job.skeleton, c, shuffle=True)
