@@ -1,5 +1,8 @@
 """Keypoints in NumPy files: Detectron2 and VideoPose3D archives, plain arrays."""
 
+import struct
+import tokenize
+
 import numpy as np
 
 from mpm_keras.data.safe_pickle import load_archive
@@ -10,6 +13,7 @@ from mpm_keras.skeletons import H36M_17
 
 _POINTS = ("keypoints", "keypoint", "kpts", "points", "pose_2d", "poses", "poses_2d", "positions_2d")
 _SCORES = ("scores", "keypoint_scores", "keypoint_score", "confidence", "confidences", "conf")
+_DAMAGED = (*UNREADABLE, IndexError, struct.error, tokenize.TokenError)  # what damaged headers raise
 _MOST_PEOPLE = 32  # more than so many at a time are not expected along an axis of people
 
 
@@ -30,7 +34,7 @@ def read_npy(path) -> Found:
     """One plain array."""
     try:
         values = np.load(path, allow_pickle=False)
-    except UNREADABLE as error:
+    except _DAMAGED as error:
         raise InputError(f"{path}: expected a complete .npy file of numbers ({_line(error)})") from None
     if not isinstance(values, np.ndarray):
         raise InputError(f"{path}: expected one array as .npy, found an archive named .npy")

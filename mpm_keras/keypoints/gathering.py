@@ -230,7 +230,7 @@ def _points_and_scores(path, values, notes):
     far = np.abs(points).max(axis=-1) > _FARTHEST  # also of NaN: False
     if far.any():
         notes.append(f"{int(far.sum())} joints millions of pixels away are taken as not found")
-    lost = far | ~np.isfinite(points).all(axis=-1) | (points == 0).all(axis=-1) | (scores <= 0)
+    lost = far | ~np.isfinite(points).all(axis=-1) | (points == 0).all(axis=-1) | (scores < 1e-6)
     points[lost], scores[lost] = np.nan, 0.0
     return points, scores
 
