@@ -1,0 +1,165 @@
+"""One HTML page to look at lifted motion: 2D and 3D side by side, by double click, without a network.
+
+The page carries plotly.js (from the `plotly` package), the code in `page/` and the motion as whole
+numbers of 16 bits in base64, some 400 bytes a frame and person. It draws one frame at a time, so that
+a clip may be long.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import os
+from importlib import resources
+from string import Template
+
+import numpy as np
+
+from mpm_keras.files import atomic_write
+from mpm_keras.inference.lifted import LiftedMotion
+from mpm_keras.viz.skeleton import LEFT, MIDDLE, RIGHT, side_colours
+
+FILLED = "#d08a00"  # joints that the network filled in
+PEOPLE = (MIDDLE, "#2e8b57", "#8455b0", "#b3476b", "#14868f", "#7a6a1f", "#5867c8", "#8a5a3c")
+MISSING, _LARGEST = -32768, 32767
+# Finest step and largest value of what the page shows; what lies beyond cannot be drawn.
+_METRES, _ROOT_METRES, _PIXELS = (0.0005, 16.0), (0.001, 1000.0), (1 / 16, 100_000.0)
+
+
+def write_viewer(motions: list[LiftedMotion], path: str | os.PathLike, title: str = "Lifted motion"):
+    """Writes a self-contained HTML page that plays the motion of one or several people.
+
+    Left the keypoints in the picture's coordinates, right the skeleton in 3D, to be turned and zoomed;
+    beside them how sure the detector was of each joint, below a time line. Joints that the network
+    filled in are hollow; where the picture shows them is estimated from their 3D positions.
+
+    Args:
+        motions: people of one clip: the same frames, frame rate, image size and skeleton.
+        path: the page to write, such as `view.html`.
+        title: of the page.
+
+    Raises:
+        ValueError: if there is nobody or nothing to show, or the people are not of one clip.
+    """
+    _check(motions)
+    data = _json(_page_data(motions))
+    parts = resources.files("mpm_keras.viz") / "page"
+    template, style, code = ((parts / f"viewer.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    scripts = {"plotly": _plotly_js(), "code": f"\n{code}"}
+    page = Template(template).substitute(
+        scripts, title=html.escape(title), style=style, data=data, hashes=" ".join(map(_hash, scripts.values()))
+    )
+    atomic_write(path, lambda file: file.write(page.encode()))
+
+
+def _check(motions):
+    if not motions or not len(motions[0].positions_3d):
+        raise ValueError("a viewer needs people and frames; found none")
+    first, joints = motions[0], motions[0].skeleton.num_joints
+    if not (np.isfinite(first.fps) and first.fps > 0 and min(first.image_size) > 0):
+        raise ValueError(f"expected a positive frame rate and image size, found {first.fps} and {first.image_size}")
+    for motion in motions:
+        frames = len(first.positions_3d)
+        expected = [(frames, joints, 3), (frames, joints, 2), (frames, joints), (frames, joints)]
+        expected += [] if motion.trajectory is None else [(frames, 3)]
+        arrays = [motion.positions_3d, motion.keypoints_2d, motion.confidence, motion.filled, motion.trajectory]
+        found = [np.shape(array) for array in arrays if array is not None]
+        if found != expected:
+            raise ValueError(f"{motion.name}: expected 3D, 2D, confidence and mask of shapes {expected}, found {found}")
+        clip = (motion.skeleton, float(motion.fps), tuple(motion.image_size))
+        if clip != (first.skeleton, float(first.fps), tuple(first.image_size)):
+            raise ValueError(f"{motion.name}: expected skeleton, frame rate and image size of {first.name}")
+
+
+def _page_data(motions) -> dict:
+    """What the page's code reads: JSON values."""
+    first = motions[0]
+    sides = {LEFT: "left", RIGHT: "right", MIDDLE: "middle"}
+    return {
+        "frames": len(first.positions_3d),
+        "fps": float(first.fps),
+        "imageSize": [int(n) for n in first.image_size],
+        "joints": list(first.skeleton.joints),
+        "bones": [list(bone) for bone in first.skeleton.bones],
+        "root": first.skeleton.root,
+        "sides": [sides[colour] for colour in side_colours(first.skeleton)],
+        "colours": {"left": LEFT, "right": RIGHT, "filled": FILLED},
+        "missing": MISSING,
+        "people": [_person(motion, PEOPLE[k % len(PEOPLE)]) for k, motion in enumerate(motions)],
+    }
+
+
+def _person(motion, colour) -> dict:
+    certain = np.nan_to_num(np.asarray(motion.confidence, float)).clip(0, 1)
+    values = {
+        "name": str(motion.name),
+        "colour": colour,
+        "positions": _packed(motion.positions_3d, *_METRES),
+        "keypoints": _packed(place_filled(motion), *_PIXELS),
+        "confidence": _base64((255 * certain).round().astype("u1")),
+        "filled": _base64(np.asarray(motion.filled, bool).astype("u1")),
+        "assumptions": {str(key): _text(value) for key, value in motion.assumptions.items()},
+    }
+    if motion.trajectory is not None:
+        values["trajectory"] = _packed(motion.trajectory, *_ROOT_METRES)
+    return values
+
+
+def place_filled(motion: LiftedMotion) -> np.ndarray:
+    """Keypoints in which joints that were filled in stand where their 3D positions would be seen.
+
+    3D is laid over the joints that the detector saw, frame by frame, by the scale and shift of least
+    squares (weak perspective). For display: near enough to see what was filled in, not a measurement.
+
+    Returns:
+        (F, J, 2) float64 pixels; NaN stays where fewer than three joints were seen.
+    """
+    seen_2d = np.asarray(motion.keypoints_2d, float)
+    flat = np.asarray(motion.positions_3d, float)[..., :2]
+    known = np.isfinite(seen_2d).all(-1) & np.isfinite(flat).all(-1)
+    weight = known[..., None] / np.maximum(known.sum(1), 1)[:, None, None]
+    points, target = np.where(known[..., None], flat, 0.0), np.where(known[..., None], seen_2d, 0.0)
+    centre, middle = (weight * points).sum(1, keepdims=True), (weight * target).sum(1, keepdims=True)
+    spread = (weight * (points - centre) ** 2).sum((1, 2))
+    scale = (weight * (points - centre) * (target - middle)).sum((1, 2)) / np.maximum(spread, 1e-12)
+    placed = middle + scale[:, None, None] * (flat - centre)
+    usable = (known.sum(1) >= 3) & (scale > 0)
+    fill = np.asarray(motion.filled, bool) & ~np.isfinite(seen_2d).all(-1) & usable[:, None]
+    return np.where(fill[..., None], placed, seen_2d)
+
+
+def _packed(values, step, limit) -> dict:
+    """Values as 16-bit multiples of a step that is as fine as the largest of them allows."""
+    values = np.asarray(values, float)
+    good = np.isfinite(values) & (np.abs(np.nan_to_num(values)) <= limit)
+    values = np.where(good, values, 0.0)
+    step = max(step, float(np.abs(values).max()) / _LARGEST)
+    whole = np.where(good, np.rint(values / step), MISSING)
+    return {"step": step, "data": _base64(whole.astype("<i2"))}
+
+
+def _base64(array) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def _text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _json(value) -> str:
+    """JSON that ends no script element, whatever its strings hold."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _plotly_js() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError("the viewer needs plotly: pip install plotly") from error
+    return get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")  # as a browser reads it, for the hash
+
+
+def _hash(script) -> str:
+    """A script's word in the page's security policy: no other script runs there."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
