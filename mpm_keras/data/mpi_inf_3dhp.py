@@ -61,6 +61,7 @@ ACTIVITIES = (
     "Standing/Walking", "Exercising", "Sitting", "Reaching/Crouching", "On The Floor", "Sports", "Miscellaneous",
 )  # fmt: skip
 ANNOTATIONS = ("univ_annot3", "annot3")
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LICENSE = "MPI-INF-3DHP: research only, no redistribution"
 
 
@@ -144,7 +145,7 @@ def read_sequences(paths, *, annotation="univ_annot3", cameras=CHEST_HIGH) -> li
         raise ValueError(f"cameras must be in 0..{CAMERAS - 1}, found {bad[0]}")
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     sequences, seen = [], {}
-    for path in (found for path in paths for found in find_files(Path(path))):
+    for path in (file for given in paths for file in find_files(Path(given))):
         with named(path):
             for sequence in _read_file(path, annotation, cameras):
                 key = (sequence.name, sequence.camera)
@@ -172,7 +173,8 @@ def _read_file(path: Path, annotation, cameras) -> list[Sequence]:
             raise InputError("archives of this kind hold univ_annot3 only; annot3 is in the original files")
         return _read_archive(path, cameras)
     with open(path, "rb") as file:
-        hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n" or file.seek(512) and file.read(8) == b"\x89HDF\r\n\x1a\n"
+        start = file.read(520)  # MATLAB puts a header of 512 bytes before the HDF5 file
+    hdf5 = HDF5_SIGNATURE in (start[:8], start[512:])
     return [_read_test(path, annotation)] if hdf5 else _read_train(path, annotation, cameras)
 
 
