@@ -1,14 +1,13 @@
 """What a pickle may hold: the few names that are known, and arrays made of their bytes."""
 
-import math
 import re
 
 import numpy as np
 
+from mpm_keras.data.npz import check_shape
 from mpm_keras.errors import InputError
 
 LONG = 256  # from so many bytes on, text and bytes stay where they lie until somebody needs them
-_MAX_EMPTY_DIMENSION = 1 << 16
 
 _BUILTINS = ("set", "frozenset", "bytes", "bytearray", "complex")
 GLOBALS = {
@@ -120,16 +119,6 @@ def reconstruct(machine, kind, shape, code):
     if type(kind) is not Global or kind.word != "ndarray" or shape != (0,) or code not in (b"b", "b"):
         raise InputError("numpy's _reconstruct of anything but an array is refused")
     return Array()
-
-
-def check_shape(shape, itemsize: int) -> int:
-    """Bytes of an array, by integers that do not overflow. Raises `InputError` for an absurd shape."""
-    if len(shape) > 32 or any(n < 0 for n in shape):
-        raise InputError(f"absurd array shape {str(tuple(shape))[:120]}")
-    size = math.prod(shape) * itemsize
-    if not size and any(n > _MAX_EMPTY_DIMENSION for n in shape):
-        raise InputError(f"absurd array shape {str(tuple(shape))[:120]} of an array without contents")
-    return size
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
