@@ -127,4 +127,7 @@ def film(motion: Motion, cameras_per_clip: int = 1, ranges: CameraRanges | None 
         pose_3d=pose_3d,
         root_3d=root_3d,
         skeleton=motion.skeleton,
+        licenses=tuple(motion.licenses[i] for i in clips),
+        provenance=tuple(motion.provenance[i] for i in clips),
+        dataset=motion.dataset,
     )

@@ -4,8 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from mpm_keras.data import archive
+from mpm_keras.data.checks import check_clips, check_frames
 from mpm_keras.errors import InputError
-from mpm_keras.skeletons import H36M_17, Skeleton
+from mpm_keras.skeletons import H36M_17, SKELETONS, Skeleton
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,9 @@ class Motion:
         fps: (S,) float32 frames a second.
         licenses: S licence strings, "" where unknown.
         skeleton: the joint convention.
+        provenance: S notes of where a clip comes from, "" where unknown.
+        dataset: the dataset that all clips belong to, such as "amass"; its published split goes by it.
+            "" where there is none.
     """
 
     positions: np.ndarray
@@ -33,6 +38,11 @@ class Motion:
     fps: np.ndarray
     licenses: tuple[str, ...]
     skeleton: Skeleton = H36M_17
+    provenance: tuple[str, ...] = ()
+    dataset: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "provenance", self.provenance or ("",) * len(self.names))
 
     @property
     def num_clips(self) -> int:
@@ -55,10 +65,48 @@ class Motion:
             fps=[self.fps[i] for i in keep],
             licenses=[self.licenses[i] for i in keep],
             skeleton=self.skeleton,
+            provenance=[self.provenance[i] for i in keep],
+            dataset=self.dataset,
         )
 
+    def save(self, path) -> None:
+        """Writes an archive of motion (`data/archive.py`): a plain `.npz` whose positions can be mapped into memory.
+
+        Raises `InputError` for fields that do not fit, before anything is written.
+        """
+        self._check()
+        archive.save(path, archive.MOTION, self)
+
     @classmethod
-    def from_clips(cls, clips, *, names, subjects, fps, actions=None, licenses=None, skeleton=H36M_17):
+    def load(cls, path, mapped: bool = False) -> "Motion":
+        """Reads what `save` wrote, or maps the positions, which are then read-only.
+
+        Checksums are compared in both cases. Raises `InputError`, one line that names the file, for
+        anything else.
+        """
+        fields = archive.load(path, archive.MOTION, mapped)
+        try:
+            skeleton = SKELETONS.get(fields.pop("skeleton"))
+            if skeleton is None:
+                raise InputError(f"unknown skeleton; known: {', '.join(SKELETONS)}")
+            if "positions" not in fields:
+                raise InputError("array 'positions' is missing")
+            motion = cls(skeleton=skeleton, **fields)
+            motion._check()
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        return motion
+
+    def _check(self):
+        texts = {field: getattr(self, field) for field in archive.MOTION.texts}
+        check_clips("clip", self.names, texts, self.offsets, self.fps)
+        shape = (self.skeleton.num_joints, 3)
+        check_frames("positions", self.positions, shape, "clip", self.names, self.offsets)
+
+    @classmethod
+    def from_clips(
+        cls, clips, *, names, subjects, fps, actions=None, licenses=None, skeleton=H36M_17, provenance=None, dataset=""
+    ):
         """Joins clips of shape (frames, J, 3).
 
         Raises `InputError` for an empty clip, a wrong joint count or values that are not finite;
@@ -78,6 +126,8 @@ class Motion:
             fps=np.asarray(fps, np.float32),
             licenses=tuple(licenses) if licenses is not None else ("",) * count,
             skeleton=skeleton,
+            provenance=tuple(provenance or ()),
+            dataset=dataset,
         )
 
 

@@ -1,17 +1,14 @@
 """Views: clips as one camera sees each of them. What every dataset reader and `film` return."""
 
 import dataclasses
-import os
-import zipfile
 
 import numpy as np
 
+from mpm_keras.data import archive
+from mpm_keras.data.checks import check_array, check_clips, check_frames
 from mpm_keras.errors import InputError
-from mpm_keras.files import UNREADABLE, atomic_write
 from mpm_keras.geometry import Camera
 from mpm_keras.skeletons import H36M_17, SKELETONS, Skeleton
-
-FORMAT, VERSION = "mpm_keras views", 1
 
 # Field -> shape after the frame axis (J stands for the number of joints) and the modality it belongs to.
 _FRAME_FIELDS = {
@@ -21,7 +18,7 @@ _FRAME_FIELDS = {
     "root_3d": ((3,), "3d"),
 }
 _VIEW_FIELDS = {"fps": ((), np.float32), "intrinsics": ((9,), np.float32), "image_size": ((2,), np.int32)}
-_TEXT_FIELDS = ("names", "subjects", "actions", "cameras")
+_TEXT_FIELDS = archive.VIEWS.texts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,6 +40,10 @@ class Views:
         root_3d: (F, 3) float32 the root joint in the camera frame, metres, or None.
         confidence: (F, J) float32 detector confidence of `pose_2d`, or None.
         skeleton: the joint convention.
+        licenses: V licence strings, "" where unknown.
+        provenance: V notes of where a view comes from, "" where unknown.
+        dataset: the dataset that all views belong to, such as "h36m"; its published split goes by it.
+            "" where there is none.
 
     Raises `InputError` for anything that does not fit: dtypes, shapes, NaN.
     """
@@ -60,8 +61,13 @@ class Views:
     root_3d: np.ndarray | None = None
     confidence: np.ndarray | None = None
     skeleton: Skeleton = H36M_17
+    licenses: tuple[str, ...] = ()
+    provenance: tuple[str, ...] = ()
+    dataset: str = ""
 
     def __post_init__(self):
+        for field in ("licenses", "provenance"):
+            object.__setattr__(self, field, getattr(self, field) or ("",) * len(self.names))
         for field in _TEXT_FIELDS:
             object.__setattr__(self, field, tuple(str(text) for text in getattr(self, field)))
         self._check_views()
@@ -69,40 +75,19 @@ class Views:
 
     def _check_views(self):
         count = len(self.names)
-        if count == 0:
-            raise InputError("no views: at least one is needed")
-        for field in _TEXT_FIELDS:
-            if len(getattr(self, field)) != count:
-                raise InputError(f"{field}: expected {count} entries, found {len(getattr(self, field))}")
-        if len(set(self.names)) != count:
-            twice = next(name for i, name in enumerate(self.names) if name in self.names[:i])
-            raise InputError(f"names: {twice!r} stands for more than one view")
-        _check_array("offsets", self.offsets, np.int64, (count + 1,))
-        if self.offsets[0] != 0 or (np.diff(self.offsets) <= 0).any():
-            raise InputError("offsets: expected to start at 0 and to increase, every view with at least one frame")
+        check_clips("view", self.names, {f: getattr(self, f) for f in _TEXT_FIELDS}, self.offsets, self.fps)
         for field, (shape, dtype) in _VIEW_FIELDS.items():
-            _check_array(field, getattr(self, field), dtype, (count, *shape))
-        if not (np.isfinite(self.fps) & (self.fps > 0)).all():
-            raise InputError("fps: expected positive numbers")
+            check_array(field, getattr(self, field), dtype, (count, *shape))
         if np.isinf(self.intrinsics).any():
             raise InputError("intrinsics: infinite; unknown ones are NaN")
         if (self.image_size <= 0).any():
             raise InputError("image_size: expected positive width and height")
 
     def _check_frames(self):
-        frames = int(self.offsets[-1])
         for field, (shape, _) in _FRAME_FIELDS.items():
-            value = getattr(self, field)
-            if value is None:
-                continue
-            shape = tuple(self.skeleton.num_joints if n == "J" else n for n in shape)
-            _check_array(field, value, np.float32, (frames, *shape))
-            if not np.isfinite(value).all():
-                bad = ~np.isfinite(value.reshape(frames, -1)).all(axis=1)
-                first = int(bad.argmax())
-                view = int(np.searchsorted(self.offsets, first, side="right")) - 1
-                where = f"view {self.names[view]!r}, frame {first - int(self.offsets[view])}"
-                raise InputError(f"{field}: {int(bad.sum())} frames hold NaN or infinity, the first is {where}")
+            if (value := getattr(self, field)) is not None:
+                shape = tuple(self.skeleton.num_joints if n == "J" else n for n in shape)
+                check_frames(field, value, shape, "view", self.names, self.offsets)
         if self.pose_2d is None and self.pose_3d is None:
             raise InputError("views need 2D or 3D poses, found neither")
         if self.confidence is not None and self.pose_2d is None:
@@ -170,7 +155,9 @@ class Views:
             fields[field] = tuple(text for part in parts for text in getattr(part, field))
         lengths = np.concatenate([part.lengths for part in parts])
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return cls(offsets=offsets, skeleton=parts[0].skeleton, **fields)
+        datasets = {part.dataset for part in parts}
+        dataset = datasets.pop() if len(datasets) == 1 else ""
+        return cls(offsets=offsets, skeleton=parts[0].skeleton, dataset=dataset, **fields)
 
     def to_skeleton(self, skeleton: Skeleton) -> "Views":
         """The same views with another skeleton's joints, such as 16 of 17.
@@ -196,69 +183,24 @@ class Views:
         return dataclasses.replace(self, **{f: None for f, (_, m) in _FRAME_FIELDS.items() if m == modality})
 
     def save(self, path) -> None:
-        """Writes a plain `.npz` (no pickles): every array, text as unicode arrays, the `format` name
-        and `version`, the `skeleton` name, and in `contents` the names of the frame arrays, so that
-        one that got lost is missed. An existing file is replaced only once the new one is complete.
+        """Writes an archive of views (`data/archive.py`): a plain `.npz` whose arrays can be mapped into memory.
+
+        An existing file is replaced only once the new one is complete.
         """
-        arrays = {"format": np.array(FORMAT), "version": np.array(VERSION), "skeleton": np.array(self.skeleton.name)}
-        arrays["contents"] = np.array([field for field in _FRAME_FIELDS if getattr(self, field) is not None])
-        arrays |= {field: np.array(getattr(self, field)) for field in _TEXT_FIELDS}
-        arrays |= {
-            f: getattr(self, f) for f in ("offsets", *_VIEW_FIELDS, *_FRAME_FIELDS) if getattr(self, f) is not None
-        }
-        atomic_write(path, lambda file: np.savez(file, **arrays))
+        archive.save(path, archive.VIEWS, self)
 
     @classmethod
-    def load(cls, path) -> "Views":
-        """Reads what `save` wrote. Raises `InputError`, one line that names the file, for anything else."""
-        if not os.path.isfile(path):
-            raise InputError(f"{path}: no such file")
+    def load(cls, path, mapped: bool = False) -> "Views":
+        """Reads what `save` wrote, or maps the arrays of frames, which are then read-only.
+
+        Checksums are compared in both cases. Raises `InputError`, one line that names the file, for
+        anything else.
+        """
+        fields = archive.load(path, archive.VIEWS, mapped)
         try:
-            fields = _read(path)
             skeleton = SKELETONS.get(fields.pop("skeleton"))
             if skeleton is None:
                 raise InputError(f"unknown skeleton; known: {', '.join(SKELETONS)}")
             return cls(skeleton=skeleton, **fields)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except UNREADABLE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"{path}: not a complete, plain archive of views ({reason})") from None
-
-
-def _read(path) -> dict:
-    """The fields of `Views` from an archive, checked for their presence and for being text where text is due."""
-    with open(path, "rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise InputError("not a complete .npz archive")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-    if foreign := [name for name, value in fields.items() if not isinstance(value, np.ndarray)]:
-        raise InputError(f"{foreign[0]!r} is not an array")
-    lists = ("contents", *_TEXT_FIELDS)
-    for name in ("format", "version", "skeleton", "offsets", *_VIEW_FIELDS, *lists):
-        if name not in fields:
-            raise InputError(f"not an archive of views: array {name!r} is missing")
-        is_text = name in ("format", "skeleton", *lists)
-        if is_text and (fields[name].dtype.kind != "U" or fields[name].ndim != (name in lists)):
-            raise InputError(f"{name}: expected text, found {fields[name].dtype} of shape {fields[name].shape}")
-    contents = fields.pop("contents").tolist()
-    listed = set(contents) & set(_FRAME_FIELDS)
-    known = {"format", "version", *(f.name for f in dataclasses.fields(Views))} - set(_FRAME_FIELDS) | listed
-    if lost := sorted(set(contents) - set(fields)):
-        raise InputError(f"array {lost[0]!r} is lost")
-    if unknown := sorted(set(fields) - known):
-        raise InputError(f"array {unknown[0]!r} is not one of the listed contents")
-    form, version = fields.pop("format"), fields.pop("version")
-    if form.item() != FORMAT:
-        raise InputError(f"not an archive of views: its format is {form.item()!r}")
-    if version.shape != () or version.dtype.kind != "i" or version.item() != VERSION:
-        raise InputError(f"version {version.tolist()} of the views format is not {VERSION}")
-    return fields | {"skeleton": fields["skeleton"].item()}
-
-
-def _check_array(name: str, value, dtype, shape: tuple[int, ...]) -> None:
-    if not isinstance(value, np.ndarray) or value.dtype != dtype or value.shape != shape:
-        found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise InputError(f"{name}: expected {np.dtype(dtype)} {shape}, found {found}")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.numpy_only
 
 ARRAYS = ("offsets", "fps", "intrinsics", "image_size", "pose_2d", "pose_3d", "root_3d", "confidence")
 FRAMES = ARRAYS[4:]
-TEXTS = ("names", "subjects", "actions", "cameras")
+TEXTS = ("names", "subjects", "actions", "cameras", "licenses", "provenance")
 
 
 def make_views(lengths=(3, 5, 2), prefix="clip", seed=0, **changes):
@@ -34,6 +34,9 @@ def make_views(lengths=(3, 5, 2), prefix="clip", seed=0, **changes):
         pose_3d=pose_3d - pose_3d[:, :1],
         root_3d=rng.normal(size=(frames, 3)).astype(np.float32),
         confidence=rng.uniform(size=(frames, 17)).astype(np.float32),
+        licenses=("CC BY 4.0", "", "own")[:count],
+        provenance=("a.bvh", "b.bvh", "")[:count],
+        dataset="walks",
     )
     return Views(**{**fields, **changes})
 
@@ -45,7 +48,8 @@ def assert_equal(a, b):
         if x is not None:
             assert x.dtype == y.dtype
             np.testing.assert_array_equal(x, y)
-    assert all(getattr(a, field) == getattr(b, field) for field in TEXTS) and a.skeleton == b.skeleton
+    assert all(getattr(a, field) == getattr(b, field) for field in TEXTS)
+    assert a.skeleton == b.skeleton and a.dataset == b.dataset
 
 
 def test_view_and_select():
@@ -68,6 +72,16 @@ def test_view_and_select():
 def test_concatenate_is_the_inverse_of_view():
     views = make_views()
     assert_equal(Views.concatenate([views.view(i) for i in range(3)]), views)
+
+
+def test_licences_and_provenance_stay_with_their_views():
+    views = make_views()
+    chosen = views.select([1, 0])
+    assert (
+        chosen.licenses == ("", "CC BY 4.0") and chosen.provenance == ("b.bvh", "a.bvh") and chosen.dataset == "walks"
+    )
+    mixed = Views.concatenate([views, make_views(prefix="other", dataset="runs", licenses=())])
+    assert mixed.dataset == "" and mixed.licenses == (*views.licenses, "", "", "")
 
 
 def test_concatenate_refuses_what_does_not_go_together():
@@ -135,15 +149,15 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     def full_disk(*args, **kwargs):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "savez", full_disk)
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full_disk)
     with pytest.raises(OSError, match="No space"):
         make_views(seed=1).save(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["a.npz"]
 
 
 def plain_arrays(views):
-    header = {"format": "mpm_keras views", "version": 1, "skeleton": views.skeleton.name, "contents": np.array(FRAMES)}
-    return header | {field: getattr(views, field) for field in (*ARRAYS, *TEXTS)}
+    header = {"format": "mpm_keras views", "version": 2, "skeleton": views.skeleton.name, "dataset": ""}
+    return header | {"contents": np.array(FRAMES)} | {field: getattr(views, field) for field in (*ARRAYS, *TEXTS)}
 
 
 def assert_refused(path, match=None):
@@ -197,7 +211,9 @@ def nan_at_frame_4():
     ("changes", "match"),
     [
         (dict(format="something else"), "its format is 'something else'"),
-        (dict(version=2), "version 2"),
+        (dict(version=1), "version 1 of the views format is not 2"),
+        (dict(version=None), "version 0"),
+        (dict(dataset=None), "'dataset' is missing"),
         (dict(skeleton="octopus"), "unknown skeleton"),
         (dict(skeleton="h36m16"), r"expected float32 \(10, 16, 2\), found float32 \(10, 17, 2\)"),
         (dict(offsets=None), "'offsets' is missing"),
@@ -236,7 +252,7 @@ def test_a_member_that_is_no_array_is_refused(tmp_path):
     make_views().save(path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("readme.txt", "hello")
-    assert_refused(path, "'readme.txt' is not an array")
+    assert_refused(path, "'readme.txt' is not a plain array")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
