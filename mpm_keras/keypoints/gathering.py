@@ -9,7 +9,7 @@ from mpm_keras.errors import InputError
 from mpm_keras.keypoints.detections import Detections
 from mpm_keras.skeletons import BODY_25, COCO_17, DETECTORS, H36M_17, HALPE_26, MEDIAPIPE_33, Skeleton
 
-MAX_FRAMES = 1_000_000  # more than an hour at 240 frames a second
+MAX_FRAMES = 500_000  # more than an hour at 120 frames a second
 _FARTHEST = 1e6  # pixels; what lies farther out is no place in a picture
 _NORMALISED = 3.0  # coordinates that never exceed this are shares of the picture, not pixels
 
