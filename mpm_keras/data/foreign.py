@@ -22,7 +22,7 @@ def named(path, expected="", errors=()):
     try:
         yield
     except InputError as error:
-        message = str(error)
+        message = " ".join(str(error).split())  # names in damaged files may hold line breaks
         raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from None
     except errors as error:
         reason = " ".join(str(error).replace(str(path), "the file").split())[:160] or type(error).__name__
