@@ -26,6 +26,8 @@ _WHERE = {
     "MPMRefiner": "mpm_keras.models",
     "load_preset": "mpm_keras.models",
     "save_preset": "mpm_keras.models",
+    "LiftedMotion": "mpm_keras.inference.lifted",
+    "PoseLifter": "mpm_keras.inference.pose_lifter",
     "complete_clip": "mpm_keras.inference.clips",
     "lift_clip": "mpm_keras.inference.clips",
 }

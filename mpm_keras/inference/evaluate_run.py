@@ -12,8 +12,9 @@ from mpm_keras.errors import InputError
 from mpm_keras.inference import report
 from mpm_keras.inference.clips import MODES
 from mpm_keras.inference.evaluation import MEAN_POSE, METRICS, evaluate_clips, lifters, mean_pose_predictor
+from mpm_keras.inference.facts import network_facts
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import load_network, network_folder, read_preset
+from mpm_keras.models.presets import load_network, network_folder
 from mpm_keras.skeletons import get_skeleton
 from mpm_keras.training.workdir import Workdir
 from mpm_keras.viz.lifting import animate_lifting, joint_error_figure, lifting_figure
@@ -74,34 +75,6 @@ def check_folder(path: Path):
     for name in ("checkpoints", "network", "preset.json"):
         if (path / name).exists():
             raise InputError(f"--workdir {path}: holds a training run ({name}); choose another folder")
-
-
-def network_facts(path, network) -> SimpleNamespace:
-    """What the preset knows beside the network: skeleton, stride, fps and, where stored, the mean pose.
-
-    Raises `InputError` that names the fact that is missing or does not fit.
-    """
-    file = network_folder(path) / "preset.json"
-    facts = read_preset(network_folder(path)).get("facts") or {}
-    for name, kinds in {"skeleton": str, "stride": int, "fps": (int, float)}.items():
-        if not isinstance(facts.get(name), kinds):
-            raise InputError(f"{file}: the fact {name!r} is missing or no {name}, found {facts.get(name)!r}")
-    try:
-        joints = get_skeleton(facts["skeleton"]).num_joints
-        mean = facts.get("mean_pose_3d")
-        mean = None if mean is None else np.array(mean, np.float32)
-    except ValueError as error:
-        raise InputError(f"{file}: {error}") from error
-    if joints != network.joints or (mean is not None and mean.shape != (joints, 3)):
-        raise InputError(f"{file}: skeleton {facts['skeleton']} does not fit a network of {network.joints} joints")
-    if min(facts["stride"], facts["fps"]) < 1:
-        raise InputError(f"{file}: stride and fps must be at least 1, found {facts['stride']} and {facts['fps']}")
-    optional = {"detector": "none", "confidence_threshold": 0.0}
-    optional = {name: facts.get(name, default) for name, default in optional.items()}
-    if optional["detector"] not in ("none", "exact", "noisy") or not 0 <= optional["confidence_threshold"] <= 1:
-        raise InputError(f"{file}: detector and confidence_threshold make no sense, found {optional}")
-    needed = {name: facts[name] for name in ("skeleton", "stride", "fps")}
-    return SimpleNamespace(**needed, **optional, mean_pose_3d=mean)
 
 
 def read_views(c, facts) -> list:

@@ -7,6 +7,7 @@ weights.npz      the weights by path, plain arrays
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -87,6 +88,23 @@ def load_preset(folder, **overrides):
         raise InputError(f"{path}: not readable as weights ({error})") from error
     assign_arrays(named_weights(network), arrays, path)
     return network
+
+
+def copy_preset(source, target, parts=()):
+    """Copies a preset's files, and those of the presets in its subfolders `parts` that exist.
+
+    Raises `ValueError` where the target exists and is not an empty folder.
+    """
+    source, target = Path(source), Path(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{target}: exists and is not an empty folder")
+    for part in ("", *parts):
+        if not (source / part / "preset.json").exists():
+            continue
+        (target / part).mkdir(parents=True, exist_ok=True)
+        for file in sorted((source / part).iterdir()):
+            if file.is_file():
+                shutil.copyfile(file, target / part / file.name)
 
 
 def network_folder(path) -> Path:

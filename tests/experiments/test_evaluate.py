@@ -103,7 +103,7 @@ def refusal(network, archive, folder, changes):
         "network": network, "data": [archive], "workdir": folder, "split": "all", "mode": "sequence", "flip": False,
         "frame_step": 1, "max_clips": 0, "confidence_threshold": 0.0, "pictures": 0, "progress": False,
         "batch_size": 64, "cameras": 1, "val_subjects": [], "test_subjects": [], "data_seed": 0,
-        "synthetic_clips": 4, "config": None,
+        "synthetic_clips": 4, "config": None, "detector": None, "without_licenses": [],
     }  # fmt: skip
     before = sorted(Path(folder).rglob("*"))
     with pytest.raises(InputError) as caught:

@@ -10,6 +10,7 @@ from mpm_keras.data.cameras import film
 from mpm_keras.data.synthetic import synthetic_motion
 from mpm_keras.errors import InputError
 from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D
+from mpm_keras.models.presets import read_preset
 from mpm_keras.training.complete_run import NOTHING, complete
 from mpm_keras.training.finetune_run import finetune
 from mpm_keras.training.pretrain_run import pretrain
@@ -20,7 +21,7 @@ SMALL = dict(
     fps=50.0, cameras=1, skeleton="h36m17", val_subjects=[], test_subjects=[], val_windows=32, data_seed=0,
     synthetic_clips=12, window_step=50, flip=True, learning_rate=1e-3, lr_decay=0.97, weight_decay=0.01,
     dtype="float32", pipeline="numpy", jit_compile="auto", keep=3, progress=False, width=16, encoder_width=16,
-    dropout=0.1,
+    dropout=0.1, detector="none", normalization="screen", without_licenses=[],
 )  # fmt: skip
 STAGE_1 = dict(
     spatial_mask=5, temporal_mask=0.6, mask_strategy="spatiotemporal", schedule="alternate", weight_2d=2.0,
@@ -129,3 +130,16 @@ def test_refine_says_that_it_needs_intrinsics(lifter, tmp_path):
     views.save(tmp_path / "views.npz")
     with pytest.raises(InputError, match="refining needs camera intrinsics"):
         refine(refine_config(tmp_path / "run", lifter, data=[str(tmp_path / "views.npz")]))
+
+
+def test_a_lifter_learns_from_a_detector(tmp_path):
+    framed = dict(normalization="window", cameras=2)
+    pretrain({**SMALL, **STAGE_1, **framed, "detector": "exact", "workdir": str(tmp_path / "1")})
+    noisy = dict(detector="noisy", confidence_threshold=0.3, pretrained=str(tmp_path / "1"))
+    found = run_finetune(tmp_path / "2", **framed, **noisy)
+    assert np.isfinite(found["val_center_mpjpe_mm"])
+    facts = read_preset(tmp_path / "2" / "network")["facts"]
+    known = ("detector", "normalization", "confidence_threshold")
+    assert [facts[name] for name in known] == ["noisy", "window", 0.3]
+    with pytest.raises(InputError, match="normalization: the pre-trained network has 'window'"):
+        run_finetune(tmp_path / "3", pretrained=str(tmp_path / "1"))
