@@ -21,6 +21,7 @@ from mpm_keras.viz.skeleton import LEFT, MIDDLE, RIGHT, side_colours
 
 FILLED = "#d08a00"  # joints that the network filled in
 PEOPLE = (MIDDLE, "#2e8b57", "#8455b0", "#b3476b", "#14868f", "#7a6a1f", "#5867c8", "#8a5a3c")
+_CODE = ("data.js", "traces.js", "views.js", "orbit.js", "viewer.js")
 MISSING, _LARGEST = -32768, 32767
 # Finest step and largest value of what the page shows; what lies beyond cannot be drawn.
 _METRES, _ROOT_METRES, _PIXELS = (0.0005, 16.0), (0.001, 1000.0), (1 / 16, 100_000.0)
@@ -44,8 +45,8 @@ def write_viewer(motions: list[LiftedMotion], path: str | os.PathLike, title: st
     _check(motions)
     data = _json(_page_data(motions))
     parts = resources.files("mpm_keras.viz") / "page"
-    template, style, code = ((parts / f"viewer.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    scripts = {"plotly": _plotly_js(), "code": f"\n{code}"}
+    template, style, *code = ((parts / name).read_text("utf-8") for name in ("viewer.html", "viewer.css", *_CODE))
+    scripts = {"plotly": _plotly_js(), "code": "\n".join(['\n"use strict";\n{', *code, "}\n"])}
     page = Template(template).substitute(
         scripts, title=html.escape(title), style=style, data=data, hashes=" ".join(map(_hash, scripts.values()))
     )

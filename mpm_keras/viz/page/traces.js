@@ -1,0 +1,116 @@
+// What a frame looks like: the traces that Plotly draws.
+
+const jointColour = (person, j) => (sides[j] === "middle" ? person.colour : colours[sides[j]]);
+
+// Mixed with the white page: what opacity would look like, also where Plotly has none per point.
+function faded(colour, share) {
+  const part = (k) => Math.round(255 + (parseInt(colour.slice(k, k + 2), 16) - 255) * share);
+  return `rgb(${part(1)},${part(3)},${part(5)})`;
+}
+
+const dotColour = (person, frame, j) => faded(jointColour(person, j), 0.25 + 0.75 * sure(person, frame, j));
+
+// ---- what a frame looks like ----------------------------------------------------------------------
+
+// Lines as Plotly wants them: the two ends of a bone, then a gap.
+function addBone(trace, ends, colour) {
+  for (const point of [...ends, [null, null, null]]) {
+    trace.x.push(point[0]);
+    trace.y.push(point[1]);
+    if (trace.z) trace.z.push(point[2]);
+    if (trace.z) trace.line.color.push(colour);
+  }
+}
+
+function addDot(trace, point, colour, text) {
+  trace.x.push(point[0]);
+  trace.y.push(point[1]);
+  if (trace.z) trace.z.push(point[2]);
+  trace.marker.color.push(colour);
+  trace.text.push(text);
+}
+
+function jointText(person, frame, j) {
+  const note = isFilled(person, frame, j) ? "filled in" : `confidence ${sure(person, frame, j).toFixed(2)}`;
+  return `${person.label}: ${joints[j].replace(/[<>&]/g, " ")}, ${note}`;
+}
+
+const lines = (type, more) => ({ type, mode: "lines", x: [], y: [], hoverinfo: "skip", ...more });
+const dots = (type, marker, more) => ({
+  type, mode: "markers", x: [], y: [], text: [], hoverinfo: "text", marker: { color: [], ...marker }, ...more,
+});
+const names = (type, more) => ({
+  type, mode: "text", x: [], y: [], text: [], hoverinfo: "skip", textposition: "top center",
+  textfont: { size: 12, color: [] }, ...more,
+});
+
+function addName(trace, points, person) {
+  const shown = points.filter(known);
+  if (people.length < 2 || !shown.length) return;
+  const up = trace.z ? 2 : 1;
+  const above = shown.reduce((a, b) => ((trace.z ? b[up] > a[up] : b[up] < a[up]) ? b : a));
+  trace.x.push(above[0]);
+  trace.y.push(above[1]);
+  if (trace.z) trace.z.push(above[2] + 0.08);
+  trace.text.push(person.label);
+  trace.textfont.color.push(person.colour);
+}
+
+function flatTraces(frame) {
+  const line = (color, more) => lines("scatter", { line: { color, width: 3, ...more }, cliponaxis: false });
+  const dotted = (color) => line(faded(color, 0.7), { width: 2, dash: "2px,3px" });
+  const left = line(colours.left);
+  const right = line(colours.right);
+  const guesses = { left: dotted(colours.left), right: dotted(colours.right), middle: dotted("#2b2f36") };
+  const seen = dots("scatter", { size: 8, line: { color: "#fff", width: 1 } }, { cliponaxis: false });
+  const ring = { size: 9, symbol: "circle-open", line: { width: 2 } };
+  const filled = dots("scatter", ring, { cliponaxis: false });
+  const named = names("scatter", { cliponaxis: false });
+  const middles = [];
+  for (const [k, person] of people.entries()) {
+    const middle = line(person.colour);
+    middles.push(middle);
+    if (!state.chosen.includes(k)) continue;
+    const points = joints.map((_, j) => keypoint(k, frame, j));
+    for (const [a, b] of bones) {
+      if (!known(points[a]) || !known(points[b])) continue;
+      const guess = isFilled(person, frame, a) || isFilled(person, frame, b);
+      addBone((guess ? guesses : { left, right, middle })[sides[b]], [points[a], points[b]]);
+    }
+    for (const [j, point] of points.entries()) {
+      if (!known(point)) continue;
+      const text = jointText(person, frame, j);
+      if (isFilled(person, frame, j)) addDot(filled, point, colours.filled, text);
+      else addDot(seen, point, dotColour(person, frame, j), text);
+    }
+    addName(named, points, person);
+  }
+  return [...Object.values(guesses), ...middles, left, right, seen, filled, named];
+}
+
+function sceneTraces(frame) {
+  const line = (more) => lines("scatter3d", { z: [], line: { color: [], ...more } });
+  const solid = line({ width: 7 });
+  const dotted = line({ width: 5, dash: "dash" });
+  const seen = dots("scatter3d", { size: 4.5, line: { width: 0 } }, { z: [] });
+  const filled = dots("scatter3d", { size: 6, symbol: "circle-open", line: { color: colours.filled, width: 2 } }, { z: [] });
+  const named = names("scatter3d", { z: [] });
+  for (const k of state.chosen) {
+    const person = people[k];
+    const points = joints.map((_, j) => position(k, frame, j));
+    for (const [a, b] of bones) {
+      if (!known(points[a]) || !known(points[b])) continue;
+      const guess = isFilled(person, frame, a) || isFilled(person, frame, b);
+      const colour = jointColour(person, b);
+      addBone(guess ? dotted : solid, [points[a], points[b]], guess ? faded(colour, 0.7) : colour);
+    }
+    for (const [j, point] of points.entries()) {
+      if (!known(point)) continue;
+      const text = jointText(person, frame, j);
+      if (isFilled(person, frame, j)) addDot(filled, point, colours.filled, text);
+      else addDot(seen, point, dotColour(person, frame, j), text);
+    }
+    addName(named, points, person);
+  }
+  return [floor, solid, dotted, seen, filled, named];
+}
