@@ -182,8 +182,13 @@ def config_path(name) -> Path:
     raise InputError(f"--config: no file {name!r} and no config of that name; known: {known}")
 
 
-def run(main):
-    """Runs a script: bad input and a missing backend end with one line on stderr and exit code 2."""
+def run(main, positional=None):
+    """Runs a script: bad input and a missing backend end with one line on stderr and exit code 2.
+
+    Args:
+        main: called without arguments; with the list of positional ones where these have a name.
+        positional: what positional arguments are called, such as "KEYPOINTS"; None allows none.
+    """
 
     def parse(argv):
         if {"--help", "-help", "-h"} & set(argv):
@@ -192,16 +197,18 @@ def run(main):
             rest = flags.FLAGS(argv)
         except flags.Error as error:
             fail(error)
-        if len(rest) > 1:
+        if len(rest) > 1 and not positional:
             fail(f"unexpected argument {rest[1]!r}; flags begin with --")
+        if len(rest) < 2 and positional:
+            fail(f"{positional} is needed; --help tells more")
         return rest
 
-    def guarded(_):
+    def guarded(argv):
         from mpm_keras.errors import InputError
 
         check_backend()
         try:
-            main()
+            main(argv[1:]) if positional else main()
         except InputError as error:
             fail(error)
         except FloatingPointError as error:  # a training that diverged
