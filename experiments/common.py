@@ -22,15 +22,20 @@ def define_run_flags(name, batch_size=64):
         "data",
         ["synthetic"],
         "Where motion comes from, several separated by commas: 'synthetic', the open motion archive (.npz), BVH "
-        "files, AMC files beside their ASF, a folder of those, or an archive of views (.npz).",
+        "files, AMC files beside their ASF, a folder of those, or archives that prepare_data.py made (.npz).",
     )
     flags.DEFINE_string("workdir", f"runs/{name}", "Folder of the run. The same command again resumes it.")
+    define_config_flag()
+    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
+
+
+def define_config_flag():
+    """The flag that every script with `settings` needs."""
     flags.DEFINE_string(
         "config",
         None,
         "JSON file of flag values, or the name of one in experiments/configs. Flags on the command line win.",
     )
-    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
 
 
 def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_size=64):
@@ -87,6 +92,18 @@ def define_data_flags(cameras=2):
         "ranges of cameras, exact or with a detector's errors.",
     )
     flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
+    flags.DEFINE_list(
+        "data_weights",
+        [],
+        "How many times as often windows of each source of --data are drawn in training, such as 2,0.5; 1 by default.",
+    )
+    flags.DEFINE_enum(
+        "mixture",
+        None,
+        ["small", "base", "large"],
+        "The paper's Table E, in place of --data_weights: half of h36m and a quarter of 3dhp; h36m and half of 3dhp; "
+        "h36m, 3dhp and amass.",
+    )
 
 
 def define_training_flags(learning_rate):

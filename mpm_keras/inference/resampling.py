@@ -40,11 +40,25 @@ def resample_keypoints(points, scores, fps, rate, threshold=0.0) -> tuple[np.nda
         mean = uniform_filter1d(points, width, axis=0, mode="constant") / np.maximum(share, 1e-6)
         points = np.where(seen[..., None], mean, 0.0)
     place = np.minimum(np.arange(count_at(len(points), fps, rate)) * fps / rate, len(points) - 1)
-    before = np.minimum(place.astype(int), len(points) - 1)
+    return between_frames(points, seen, place, near=fps >= rate)
+
+
+def between_frames(points, seen, place, near: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints between frames, linear in time.
+
+    Args:
+        points: (F, J, D), finite.
+        seen: (F, J) bool.
+        place: (N,) frame numbers with fractions, in 0..F-1.
+        near: where only one of the two frames around a place shows a joint, it serves if it is the
+            nearer one; otherwise both must show it. For places that lie closer than half a pose to a frame.
+
+    Returns:
+        (N, J, D) float32, zero where not seen, and (N, J) bool.
+    """
+    before = place.astype(int)
     after = np.minimum(before + 1, len(points) - 1)
     weight = (place - before).astype(np.float32)[:, None]
-    # One side alone serves where it is the nearer one and not far in time.
-    near = fps >= rate
     left = np.where(seen[before], 1 - weight, 0) * (seen[after] | (near & (weight <= 0.5)) | (weight < 1e-3))
     right = np.where(seen[after], weight, 0) * (seen[before] | (near & (weight > 0.5)))
     total = left + right
