@@ -69,6 +69,18 @@ class Motion:
             dataset=self.dataset,
         )
 
+    def at_rate(self, fps: float) -> "Motion":
+        """The motion with every clip at one frame rate; itself where that is so already."""
+        if np.allclose(self.fps, fps, rtol=1e-3):
+            return self
+        clips = [resample(self.clip(i), float(self.fps[i]), fps) for i in range(self.num_clips)]
+        return dataclasses.replace(
+            self,
+            positions=np.concatenate(clips),
+            offsets=np.concatenate([[0], np.cumsum([len(clip) for clip in clips])]).astype(np.int64),
+            fps=np.full(self.num_clips, fps, np.float32),
+        )
+
     def save(self, path) -> None:
         """Writes an archive of motion (`data/archive.py`): a plain `.npz` whose positions can be mapped into memory.
 

@@ -60,6 +60,7 @@ def read_open_mocap(path) -> Motion:
         fps=arrays["fps"].astype(np.float32),
         licenses=tuple(arrays["license"].tolist()),
         skeleton=H36M_17,
+        dataset="open_mocap",
     )
 
 

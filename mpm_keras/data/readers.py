@@ -6,11 +6,9 @@ import re
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from mpm_keras.data.acclaim import read_acclaim
 from mpm_keras.data.bvh import read_bvh
-from mpm_keras.data.motion import Motion, resample
+from mpm_keras.data.motion import Motion
 from mpm_keras.data.open_mocap import read_open_mocap
 from mpm_keras.errors import InputError
 
@@ -52,7 +50,7 @@ def read_motion(path, target_fps: float = 50.0, *, on_error: str = "raise") -> M
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected .npz, .bvh, .amc or a folder of them")
     if path.suffix.lower() == ".npz":
-        return _at_rate(read_open_mocap(path), target_fps)
+        return read_open_mocap(path).at_rate(target_fps)
     if path.suffix.lower() in _CLIP_SUFFIXES:
         return dataclasses.replace(_read_clip(path, target_fps), subjects=(subject_of(path),))
     raise InputError(f"{path}: unknown kind of file; expected .npz, .bvh, .amc or a folder of them")
@@ -118,17 +116,4 @@ def _clip_names(paths: list[Path]) -> list[str]:
 
 def _read_clip(path: Path, target_fps: float) -> Motion:
     motion = read_bvh(path) if path.suffix.lower() == ".bvh" else read_acclaim(find_skeleton(path), path)
-    return _at_rate(motion, target_fps)
-
-
-def _at_rate(motion: Motion, target_fps: float) -> Motion:
-    """The motion with every clip at one frame rate; itself where that is so already."""
-    if np.allclose(motion.fps, target_fps, rtol=1e-3):
-        return motion
-    clips = [resample(motion.clip(i), float(motion.fps[i]), target_fps) for i in range(motion.num_clips)]
-    return dataclasses.replace(
-        motion,
-        positions=np.concatenate(clips),
-        offsets=np.concatenate([[0], np.cumsum([len(clip) for clip in clips])]).astype(np.int64),
-        fps=np.full(motion.num_clips, target_fps, np.float32),
-    )
+    return motion.at_rate(target_fps)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mpm_keras.data.archive import MOTION, archive_kind
 from mpm_keras.data.cameras import CameraRanges, film
 from mpm_keras.data.detector import EXACT, WIDE_RANGES, DetectorNoise, detect
+from mpm_keras.data.mixtures import weights_of
 from mpm_keras.data.motion import Motion
 from mpm_keras.data.open_mocap import is_open_mocap
 from mpm_keras.data.readers import read_motion
@@ -40,6 +42,15 @@ OPEN_MOCAP_PROTOCOL = Protocol(
 )
 
 
+# Dataset -> its split. The validation subjects of Human3.6M and MPI-INF-3DHP are taken from those that
+# the literature trains on: no model is chosen on test subjects.
+PROTOCOLS = {
+    "open_mocap": OPEN_MOCAP_PROTOCOL,
+    "h36m": Protocol(validation=("S8",), test=("S9", "S11")),
+    "3dhp": Protocol(validation=("S8",), test=("TS1", "TS2", "TS3", "TS4", "TS5", "TS6")),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class SourceOptions:
     """How sources become views.
@@ -57,6 +68,8 @@ class SourceOptions:
             subjects.
         test_subjects: kept from training and validation too; empty for the protocol or another tenth.
         without_licenses: clips under these licences are left out.
+        weights: per source, how many times as often its windows are drawn in training; empty for 1.
+        mixture: a name of `mixtures.MIXTURES`, in place of weights; the sources are its datasets.
     """
 
     fps: float = 50.0
@@ -70,13 +83,15 @@ class SourceOptions:
     validation_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
     without_licenses: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    mixture: str = ""
 
 
 def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -> dict[str, list[Views]]:
     """Reads sources and splits them by subject.
 
     Args:
-        paths: `"synthetic"`, motion capture (see `read_motion`) or archives written by `Views.save`.
+        paths: `"synthetic"`, motion capture (see `read_motion`), or archives of views or motion (`archive.py`).
         options: see `SourceOptions`.
         splits: which splits to return; those not asked for are not filmed.
 
@@ -90,14 +105,17 @@ def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -
     if not paths:
         raise InputError("no data: name at least one source")
     found, subjects = {split: [] for split in splits}, set()
-    for path in paths:
-        source = split_single_clip(_read(path, options))
+    sources = [split_single_clip(_read(path, options)) for path in paths]
+    weights = weights_of(paths, [source.dataset for source in sources], options.weights, options.mixture)
+    for path, source, weight in zip(paths, sources, weights, strict=True):
         subjects.update(source.subjects)
-        names = split_names(source, protocol_for(path, source, options))
+        names = split_names(source, protocol_for(source, options))
         for split in splits:
             keep = [i for i, name in enumerate(names) if name == split]
             if keep:
-                found[split].append(_views(path, source.select(keep), options))
+                views = _views(path, source.select(keep), options)
+                drawn = views.weights * np.float32(weight if split == "train" else 1)
+                found[split].append(dataclasses.replace(views, weights=drawn))
     for split in splits:
         if not found[split]:
             other = "name --test_subjects or use --split=validation"
@@ -125,17 +143,21 @@ def _read(path, options) -> Motion | Views:
         return synthetic_motion(
             clips=options.synthetic_clips, seconds=options.synthetic_seconds, fps=options.fps, seed=options.seed
         )
-    if Path(path).suffix.lower() == ".npz" and not is_open_mocap(path):
-        return Views.load(path)
-    return licensed(path, read_motion(path, options.fps), options.without_licenses)
+    if Path(path).suffix.lower() != ".npz" or is_open_mocap(path):
+        source = read_motion(path, options.fps)
+    elif archive_kind(path) is MOTION:
+        source = Motion.load(path, mapped=True).at_rate(options.fps)
+    else:
+        source = Views.load(path, mapped=True)
+    return licensed(path, source, options.without_licenses)
 
 
-def licensed(path, motion: Motion, unwanted) -> Motion:
+def licensed(path, source: Motion | Views, unwanted) -> Motion | Views:
     """The clips whose licence is none of the unwanted ones. Raises `InputError` where none is left."""
-    keep = [i for i, license in enumerate(motion.licenses) if license not in unwanted]
+    keep = [i for i, license in enumerate(source.licenses) if license not in unwanted]
     if not keep:
-        raise InputError(f"{path}: every clip has an unwanted licence: {', '.join(sorted(set(motion.licenses)))}")
-    return motion if len(keep) == motion.num_clips else motion.select(keep)
+        raise InputError(f"{path}: every clip has an unwanted licence: {', '.join(sorted(set(source.licenses)))}")
+    return source if len(keep) == len(source.names) else source.select(keep)
 
 
 def _views(path, source, options) -> Views:
@@ -147,7 +169,8 @@ def _views(path, source, options) -> Views:
             views = detect(views, noise, options.seed)
         return views.to_skeleton(get_skeleton(options.skeleton))
     except ValueError as error:
-        raise InputError(f"{path}: {error}") from error
+        advice = "; --skeleton=h36m16 takes the joints that all have" if views.skeleton.num_joints == 16 else ""
+        raise InputError(f"{path}: {error}{advice}") from error
 
 
 def split_single_clip(source):
@@ -163,17 +186,22 @@ def split_single_clip(source):
         fps=np.repeat(source.fps, 10),
         licenses=source.licenses * 10,
         skeleton=source.skeleton,
+        provenance=source.provenance * 10,
+        dataset=source.dataset,
     )
 
 
-def protocol_for(path, source, options) -> Protocol | None:
+def protocol_for(source, options) -> Protocol | None:
     """The split of a source: a published protocol, what the user named, or None to draw one.
+
+    A published protocol goes by those of its subjects that the source has.
 
     Naming one of the two held-out groups leaves the other as published; a subject that is named for
     one group leaves the other.
     """
-    published = str(path) != SYNTHETIC and Path(path).suffix.lower() == ".npz" and is_open_mocap(path)
-    protocol = OPEN_MOCAP_PROTOCOL if published else Protocol(())
+    published = PROTOCOLS.get(source.dataset, Protocol(()))
+    here = set(source.subjects)
+    protocol = Protocol(*(tuple(s for s in group if s in here) for group in (published.validation, published.test)))
     validation, test = options.validation_subjects, options.test_subjects
     if both := sorted(set(validation) & set(test)):
         raise InputError(f"subject {both[0]!r} is named both for validation and for test")
@@ -214,7 +242,7 @@ def make_batches(views: list[Views], frames, stride, batch_size, *, seed=0, step
 
     def batches(parts, number):
         joined = Views.concatenate(parts) if len(parts) > 1 else parts[0]
-        index = WindowIndex(joined.offsets, frames, stride, step)
+        index = WindowIndex(joined.offsets, frames, stride, step, joined.weights)
         size = min(batch_size, index.num_windows)
         return WindowBatches(joined, index, size, seed=seed + number, shuffle=shuffle, flip=flip)
 

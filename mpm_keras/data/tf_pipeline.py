@@ -54,6 +54,7 @@ class Gather:
         with tf.device("cpu:0"):  # the flat arrays may be larger than an accelerator's memory
             self.arrays = {key: tf.constant(value) for key, value in part.arrays().items()}
             self.firsts, self.offsets = tf.constant(part.index.firsts), tf.constant(part.index.offsets)
+            self.apart, self.per = (tf.constant(numbers) for numbers in part.index.spacing)
             self.keys = tf.constant(np.array([part.keys(epoch) for epoch in epochs], np.int64))
 
     def __call__(self, position):
@@ -88,7 +89,8 @@ class Gather:
         tf, index = self.tf, self.part.index
         view = tf.searchsorted(self.firsts, window, side="right", out_type=tf.int64) - 1
         start, stop = tf.gather(self.offsets, view), tf.gather(self.offsets, view + 1)
-        centre = start + (window - tf.gather(self.firsts, view)) * index.step
+        number = window - tf.gather(self.firsts, view)
+        centre = start + number * tf.gather(self.apart, view) // tf.gather(self.per, view)
         return tf.clip_by_value(centre[:, None] + index.reach, start[:, None], stop[:, None] - 1)
 
     def flip(self, mirror, values):

@@ -17,7 +17,12 @@ _FRAME_FIELDS = {
     "pose_3d": (("J", 3), "3d"),
     "root_3d": ((3,), "3d"),
 }
-_VIEW_FIELDS = {"fps": ((), np.float32), "intrinsics": ((9,), np.float32), "image_size": ((2,), np.int32)}
+_VIEW_FIELDS = {
+    "fps": ((), np.float32),
+    "intrinsics": ((9,), np.float32),
+    "image_size": ((2,), np.int32),
+    "weights": ((), np.float32),
+}
 _TEXT_FIELDS = archive.VIEWS.texts
 
 
@@ -44,6 +49,8 @@ class Views:
         provenance: V notes of where a view comes from, "" where unknown.
         dataset: the dataset that all views belong to, such as "h36m"; its published split goes by it.
             "" where there is none.
+        weights: (V,) float32, how many times as often as others a view's windows are drawn in training;
+            1 by default. Of a run, not of the data: not saved.
 
     Raises `InputError` for anything that does not fit: dtypes, shapes, NaN.
     """
@@ -64,8 +71,11 @@ class Views:
     licenses: tuple[str, ...] = ()
     provenance: tuple[str, ...] = ()
     dataset: str = ""
+    weights: np.ndarray | None = None
 
     def __post_init__(self):
+        if self.weights is None:
+            object.__setattr__(self, "weights", np.ones(len(self.names), np.float32))
         for field in ("licenses", "provenance"):
             object.__setattr__(self, field, getattr(self, field) or ("",) * len(self.names))
         for field in _TEXT_FIELDS:
@@ -82,6 +92,8 @@ class Views:
             raise InputError("intrinsics: infinite; unknown ones are NaN")
         if (self.image_size <= 0).any():
             raise InputError("image_size: expected positive width and height")
+        if not (np.isfinite(self.weights) & (self.weights > 0)).all():
+            raise InputError("weights: expected positive numbers")
 
     def _check_frames(self):
         for field, (shape, _) in _FRAME_FIELDS.items():

@@ -4,6 +4,7 @@ There is no object per window: a window is a number, and a view's frames are row
 """
 
 import dataclasses
+from fractions import Fraction
 from functools import cached_property
 
 import keras
@@ -20,20 +21,23 @@ FLIP_STREAM, SHUFFLE_STREAM = 1, 2
 class WindowIndex:
     """The windows of views: every `step`-th frame of a view is the centre of one.
 
-    A window is `frames` poses around its centre, `stride` frames apart; beyond the ends of the view
-    the first or last frame repeats. The centre has position frames // 2.
+    A view of weight 1/2 has half as many, spread evenly, one of weight 2 twice as many, some centres
+    then standing for two. A window is `frames` poses around its centre, `stride` frames apart; beyond
+    the ends of the view the first or last frame repeats. The centre has position frames // 2.
 
     Attributes:
         offsets: (V+1,) int64, as in `Views`.
         frames: F, poses in a window.
         stride: distance of the poses in frames of the view.
         step: distance of the centres.
+        weights: (V,) positive, or None for 1 everywhere.
     """
 
     offsets: np.ndarray
     frames: int
     stride: int = 1
     step: int = 1
+    weights: np.ndarray | None = None
 
     def __post_init__(self):
         if min(self.frames, self.stride, self.step) < 1:
@@ -42,10 +46,20 @@ class WindowIndex:
             )
 
     @cached_property
+    def spacing(self) -> tuple[np.ndarray, np.ndarray]:
+        """(V,) int64 each: centres are `spacing[0] / spacing[1]` frames apart, step over weight as a fraction."""
+        weights = np.ones(len(self.offsets) - 1) if self.weights is None else self.weights
+        values, view = np.unique(weights, return_inverse=True)
+        ratios = [self.step / Fraction(float(value)).limit_denominator(1000) for value in values]
+        apart, per = (np.array([getattr(r, n) for r in ratios], np.int64) for n in ("numerator", "denominator"))
+        return apart[view], per[view]
+
+    @cached_property
     def firsts(self) -> np.ndarray:
         """(V+1,) int64: number of the first window of each view, then the number of windows."""
+        apart, per = self.spacing
         lengths = np.diff(self.offsets)
-        return np.concatenate([[0], np.cumsum(-(-lengths // self.step))]).astype(np.int64)
+        return np.concatenate([[0], np.cumsum(-(-lengths * per // apart))]).astype(np.int64)
 
     @property
     def num_windows(self) -> int:
@@ -60,7 +74,8 @@ class WindowIndex:
         """Window numbers (B,) -> rows of the flat arrays (B, F) int64."""
         window = np.asarray(window, np.int64)
         view = np.searchsorted(self.firsts, window, side="right") - 1
-        centre = self.offsets[view] + (window - self.firsts[view]) * self.step
+        apart, per = self.spacing
+        centre = self.offsets[view] + (window - self.firsts[view]) * apart[view] // per[view]
         rows = centre[:, None] + self.reach
         return np.clip(rows, self.offsets[view][:, None], self.offsets[view + 1][:, None] - 1)
 

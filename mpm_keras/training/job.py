@@ -44,7 +44,8 @@ class Job:
         if not c.epochs and not c.steps:
             raise InputError("--epochs and --steps are both 0; one of them must say when to stop")
         sizes = (c.frames, c.stride, c.batch_size)
-        step = c.window_step or max(1, sum(v.num_frames for v in self.splits["train"]) // WINDOWS_PER_EPOCH)
+        drawn = sum(float((v.lengths * v.weights).sum()) for v in self.splits["train"])
+        step = c.window_step or max(1, int(drawn) // WINDOWS_PER_EPOCH)
         self.training = make_batches(self.splits["train"], *sizes, seed=c.seed, step=step, flip=c.flip)
         self.held_out = unshuffled(make_batches, self.splits["validation"], *sizes, c.val_windows)
 
@@ -111,4 +112,14 @@ def source_options(c) -> SourceOptions:
         test_subjects=tuple(c.test_subjects),
         detector=c.detector,
         without_licenses=tuple(c.without_licenses),
+        # Only scripts that train have these.
+        weights=_numbers(getattr(c, "data_weights", ())),
+        mixture=getattr(c, "mixture", None) or "",
     )
+
+
+def _numbers(values) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except ValueError as error:
+        raise InputError(f"--data_weights: expected numbers ({error})") from error

@@ -1,10 +1,12 @@
 """Who is held out: subjects that are named, published or drawn."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pose_views import make_views
 
-from mpm_keras.data import sources
 from mpm_keras.data.sources import OPEN_MOCAP_PROTOCOL, SourceOptions, load_splits, load_views, protocol_for
 from mpm_keras.errors import InputError
 
@@ -47,17 +49,31 @@ def test_unknown_and_doubled_subjects_are_refused(archive):
         split(archive, ("s1",), ("s1",))
 
 
-def test_naming_one_group_keeps_the_published_other(monkeypatch):
-    monkeypatch.setattr(sources, "is_open_mocap", lambda path: True)
+def test_naming_one_group_keeps_the_published_other():
+    everyone = ("cmu01", *OPEN_MOCAP_PROTOCOL.validation, *OPEN_MOCAP_PROTOCOL.test)
+    source = SimpleNamespace(dataset="open_mocap", subjects=everyone)
 
     def protocol(validation=(), test=()):
-        return protocol_for("a.npz", None, SourceOptions(validation_subjects=validation, test_subjects=test))
+        return protocol_for(source, SourceOptions(validation_subjects=validation, test_subjects=test))
 
     assert protocol() == OPEN_MOCAP_PROTOCOL
     assert protocol(validation=("cmu01",)).test == OPEN_MOCAP_PROTOCOL.test
     assert protocol(test=("cmu01",)).validation == OPEN_MOCAP_PROTOCOL.validation
     taken = OPEN_MOCAP_PROTOCOL.test[0]
     assert protocol(validation=(taken,)).split_of(taken) == "validation"
+
+
+def test_published_splits_go_by_the_subjects_that_are_there(tmp_path):
+    path = tmp_path / "h36m.npz"
+    subjects = ("S1", "S1", "S5", "S8", "S9", "S11")
+    dataclasses.replace(make_views((3,) * 6, subjects=subjects), dataset="h36m").save(path)
+    splits = load_splits([path], SourceOptions(), ("train", "validation", "test"))
+    assert [views[0].subjects for views in splits.values()] == [("S1", "S1", "S5"), ("S8",), ("S9", "S11")]
+    views = make_views((3,) * 5, subjects=("S1", "S5", "S6", "S9", "S11"))
+    dataclasses.replace(views, dataset="h36m").save(path)  # without S8 one of those that train validates
+    splits = load_splits([path], SourceOptions(), ("train", "validation", "test"))
+    assert splits["test"][0].subjects == ("S9", "S11") and len(splits["validation"][0].subjects) == 1
+    assert {"S1", "S5", "S6"} == {*splits["train"][0].subjects, *splits["validation"][0].subjects}
 
 
 def test_all_clips_whoever_their_subjects(archive):

@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from pose_views import make_batches, make_views
 
 from mpm_keras.data.tf_pipeline import tf_pipeline
-from mpm_keras.data.windows import UnpairedBatches
+from mpm_keras.data.windows import UnpairedBatches, WindowBatches, WindowIndex
 
 
 def needs_tensorflow():
@@ -51,6 +52,15 @@ def test_confidences_too():
 def test_begins_in_the_middle_of_an_epoch():
     needs_tensorflow()
     assert_same_batches(make_batches(flip=True), 1003, 1012)
+
+
+def test_weighted_views_are_drawn_alike():
+    needs_tensorflow()
+    weights = np.array([0.5, 2, 1.5], np.float32)
+    views = dataclasses.replace(make_views((9, 12, 30)), weights=weights)
+    batches = WindowBatches(views, WindowIndex(views.offsets, 5, 2, 2, weights), 4, flip=True)
+    assert batches.num_windows == 3 + 12 + 23
+    assert_same_batches(batches, 0, 20)
 
 
 def test_unpaired_parts():
