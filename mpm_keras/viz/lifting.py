@@ -176,7 +176,7 @@ def animate_lifting(
     """Writes an animation of a clip: 2D input, prediction over the truth, and truth, side by side.
 
     Args:
-        path: a `.gif`, or an `.mp4` where ffmpeg is installed.
+        path: a `.gif`, or an `.mp4` where ffmpeg or imageio-ffmpeg is installed.
         input_2d: (F, J, 2) normalised screen.
         predicted_3d, true_3d: (F, J, 3) camera frame, root-relative, metres.
         skeleton: the joint convention.

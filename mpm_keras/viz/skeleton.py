@@ -5,6 +5,7 @@ matplotlib is imported when a picture is asked for, not before.
 """
 
 import os
+import shutil
 
 import numpy as np
 
@@ -191,7 +192,7 @@ def animate(
 
     Args:
         poses: (frames, J, 3) metres.
-        path: a `.gif`, or an `.mp4` where ffmpeg is installed.
+        path: a `.gif`, or an `.mp4` where ffmpeg or imageio-ffmpeg is installed.
         skeleton: the joint convention.
         fps: frames a second (a GIF rounds the time of a frame to 1/100 s).
         frame: "world" (z up) or "camera" (x right, y down, z forward).
@@ -226,9 +227,30 @@ def _writer(path, fps):
         return PillowWriter(fps=fps)
     if kind != ".mp4":
         raise InputError(f"{os.fspath(path)}: expected an animation's name to end in .gif or .mp4, found {kind!r}")
-    if not FFMpegWriter.isAvailable():
-        raise InputError(f"{os.fspath(path)}: mp4 needs the ffmpeg program, which is not installed; write a .gif")
-    return FFMpegWriter(fps=fps)
+
+    class Writer(FFMpegWriter):
+        @classmethod
+        def bin_path(cls):
+            return _ffmpeg()
+
+    if not Writer.isAvailable():
+        raise InputError(
+            f"{os.fspath(path)}: mp4 needs the ffmpeg program, which is not installed "
+            "(`pip install imageio-ffmpeg` brings one); or write a .gif"
+        )
+    return Writer(fps=fps)
+
+
+def _ffmpeg() -> str:
+    """The ffmpeg program of the system, else the one in the package imageio-ffmpeg."""
+    if program := shutil.which("ffmpeg"):
+        return program
+    try:
+        import imageio_ffmpeg
+
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):  # there is no such package, or none of its programs is for this machine
+        return "ffmpeg"
 
 
 def reconstruction_figure(

@@ -113,7 +113,7 @@ def test_long_clips_make_pages_of_bounded_size(tmp_path):
 def test_what_is_not_one_clip_is_refused(people, tmp_path):
     path = tmp_path / "view.html"
     one, two = people
-    with pytest.raises(ValueError, match="needs people and frames"):
+    with pytest.raises(ValueError, match="expected people and frames"):
         viewer.write_viewer([], path)
     with pytest.raises(ValueError, match=r"person2: expected 3D, .*\(60, 17, 3\).*found \[\(59, 17, 3\)"):
         viewer.write_viewer([one, dataclasses.replace(two, positions_3d=two.positions_3d[1:])], path)
