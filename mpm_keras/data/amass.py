@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpm_keras.data.foreign import named, numbers, positive
+from mpm_keras.data.foreign import find, good_ones, named, numbers, positive
 from mpm_keras.data.motion import Motion, resample
 from mpm_keras.data.progress import track
 from mpm_keras.data.safe_pickle import load_archive
@@ -80,17 +80,13 @@ def read(paths, *, body_model=None, fps=50.0, workers=None, cache=None, progress
             stacklevel=2,
         )
     jobs = _jobs(paths, fps, cache, _fingerprint(body_model, bodies))
-    results = list(track(_run(jobs, bodies, workers), len(jobs), "AMASS", progress))
-    bad = [message for clip, message in results if clip is None]
-    if bad and any(path.is_file() for path in paths):
-        raise InputError(bad[0])
-    for message in bad:
-        warnings.warn(f"left out: {message}", stacklevel=2)
-    if len(bad) == len(jobs):
-        raise InputError(f"{paths[0]}: none of the {len(jobs)} files could be read; the first: {bad[0]}")
-    if bad:
-        warnings.warn(f"{len(bad)} of {len(jobs)} files were left out", stacklevel=2)
-    good = [(job, clip) for job, (clip, _) in zip(jobs, results, strict=True) if clip is not None]
+    results = [
+        (clip if clip is None else (job, clip), message)
+        for job, (clip, message) in zip(
+            jobs, track(_run(jobs, bodies, workers), len(jobs), "AMASS", progress), strict=True
+        )
+    ]
+    good = good_ones(results, strict=any(path.is_file() for path in paths), what=paths[0])
     return Motion.from_clips(
         [clip for _, clip in good],
         names=[job.name for job, _ in good],
@@ -135,24 +131,13 @@ def _fingerprint(path, bodies) -> str:
 
 
 def _jobs(paths, fps, cache, bodies) -> list[Job]:
-    jobs = {}
-    for root in paths:
-        if root.is_dir():
-            files = sorted(p for p in root.rglob("*.npz") if not p.name.endswith(SHAPE_FILES) and p.is_file())
-            if not files:
-                raise InputError(f"{root}: expected AMASS files (.npz) in the folder, found none")
-        elif root.is_file():
-            files = [root]
-        else:
-            raise InputError(f"{root}: no such file or folder; expected AMASS files (.npz)")
-        for file in files:
-            name = file.relative_to(root if root.is_dir() else root.parent).with_suffix("").as_posix()
-            name = f"{root.name}/{name}" if len(paths) > 1 and root.is_dir() else name
-            if name in jobs:
-                raise InputError(f"{file}: is named {name}, as {jobs[name].path} is")
-            kept = Path(cache) / f"{name}.npz" if cache is not None else None
-            jobs[name] = Job(file, name, fps, kept, bodies)
-    return list(jobs.values())
+    files = [
+        (file, name) for file, name in find(paths, (".npz",), "AMASS files")[0] if not file.name.endswith(SHAPE_FILES)
+    ]
+    if not files:
+        raise InputError(f"{paths[0]}: expected AMASS motions, found shapes only")
+    kept = (lambda name: None) if cache is None else lambda name: Path(cache) / f"{name}.npz"
+    return [Job(file, name, fps, kept(name), bodies) for file, name in files]
 
 
 # --- One file -------------------------------------------------------------------------------------

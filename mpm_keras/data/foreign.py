@@ -1,6 +1,9 @@
 """Checks that all readers of other people's files share."""
 
 import contextlib
+import os
+import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -61,3 +64,54 @@ def positive(value, what, lowest=0.0, highest=np.inf) -> float:
         found = str(value)[:40] if array.size == 1 else type(value).__name__
         raise InputError(f"{what}: expected a number over {lowest:g} and up to {highest:g}, found {found}")
     return float(array.reshape(()))
+
+
+def good_ones(results, *, strict: bool, what: str) -> list:
+    """The values among (value, message) pairs; a message stands in the place of a value that is None.
+
+    Raises `InputError` with the first message if `strict`, and where nothing is left. Otherwise issues a
+    `UserWarning` for each message and one with their number.
+    """
+    bad = [message for value, message in results if value is None]
+    if bad and strict:
+        raise InputError(bad[0])
+    if bad and len(bad) == len(results):
+        raise InputError(f"{what}: none of the {len(results)} files could be read; the first: {bad[0]}")
+    for message in bad:
+        warnings.warn(f"left out: {message}", stacklevel=3)
+    if bad:
+        warnings.warn(f"{len(bad)} of {len(results)} files were left out", stacklevel=3)
+    return [value for value, _ in results if value is not None]
+
+
+def find(paths, suffixes, what) -> tuple[list, bool]:
+    """(path, name) of the files at one path or a list of them, and whether a file was named itself.
+
+    Folders are searched. The name is that below the folder, without suffix.
+
+    Args:
+        paths: files and folders.
+        suffixes: those of the files to take from folders, in lower case.
+        what: for messages.
+
+    Raises:
+        InputError: a path is missing, a folder has no such file, or two files get one name.
+    """
+    paths = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    found = {}
+    for root in paths:
+        if root.is_dir():
+            files = sorted(p for p in root.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+            if not files:
+                raise InputError(f"{root}: expected {what} ({', '.join(suffixes)}) in the folder, found none")
+        elif root.is_file():
+            files = [root]
+        else:
+            raise InputError(f"{root}: no such file or folder; expected {what} ({', '.join(suffixes)})")
+        for file in files:
+            name = file.relative_to(root if root.is_dir() else root.parent).with_suffix("").as_posix()
+            name = f"{root.name}/{name}" if len(paths) > 1 and root.is_dir() else name
+            if name in found:
+                raise InputError(f"{file}: is named {name}, as {found[name]} is")
+            found[name] = file
+    return [(file, name) for name, file in found.items()], any(path.is_file() for path in paths)
