@@ -11,6 +11,7 @@ import mpm_keras
 from mpm_keras.export import to_litert, to_onnx, to_openvino, to_saved_model
 from mpm_keras.export.signatures import signatures_of
 from mpm_keras.export.verification import ExportRefused, run_process
+from mpm_keras.inference.facts import network_facts
 from mpm_keras.models.presets import load_preset, read_preset
 
 FORMATS = {"tf_saved_model": to_saved_model, "onnx": to_onnx, "litert": to_litert, "openvino": to_openvino}
@@ -21,6 +22,14 @@ def load_part(folder, header: Mapping, part: str):
     """The network of a preset, without hidden frames where it is to complete."""
     hides = part == "completer" and header["network"] == "MPMPretrainer"
     return load_preset(folder, **({"hidden_frames": 0} if hides else {}))
+
+
+def checked_facts(folder, header: Mapping, network) -> dict:
+    """The facts of a preset; those that its windows are made by are checked where they are needed."""
+    facts = header.get("facts") or {}
+    if facts.get("detector", "none") != "none":
+        network_facts(folder, network)
+    return facts
 
 
 def convert(folder, network, part: str, export_format: str, signatures: Mapping, artefact: Path):
@@ -47,7 +56,8 @@ def convert(folder, network, part: str, export_format: str, signatures: Mapping,
 def main():
     """What the process with the host's backend runs."""
     folder, part, export_format, names, artefact = sys.argv[1:]
-    network = load_part(folder, read_preset(folder), part)
-    signatures = signatures_of(network, part)
+    header = read_preset(folder)
+    network = load_part(folder, header, part)
+    signatures = signatures_of(network, part, checked_facts(folder, header, network))
     chosen = {name: signatures[name] for name in names.split(",")}
     convert(folder, network, part, export_format, chosen, Path(artefact))

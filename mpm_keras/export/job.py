@@ -10,7 +10,8 @@ from pathlib import Path
 import keras
 
 from mpm_keras.errors import InputError
-from mpm_keras.export.host import FORMATS, convert, load_part
+from mpm_keras.export.host import FORMATS, checked_facts, convert, load_part
+from mpm_keras.export.pixels import pixels_for
 from mpm_keras.export.runtimes import OPENVINO_OPTIONS
 from mpm_keras.export.signatures import PARTS, default_part, signatures_of
 from mpm_keras.export.verification import (
@@ -24,6 +25,7 @@ from mpm_keras.export.verification import (
     unit_of,
 )
 from mpm_keras.files import write_json
+from mpm_keras.inference.pose_lifter import COMPLETION, preset_folder
 from mpm_keras.models.presets import network_folder, read_preset, sha256
 from mpm_keras.skeletons import SKELETONS
 
@@ -35,7 +37,7 @@ def export_preset(preset, export_format: str, out, *, part=None, signature=None,
     backend; where that cannot export, a process with TensorFlow does it from the same preset.
 
     Args:
-        preset: folder of a preset or of a run.
+        preset: folder of a preset or of a run, or the name of a preset of the package.
         export_format: one of `FORMATS`.
         out: the file to write, given its format's ending where it lacks it; a folder for a SavedModel.
         part: "lifter", "completer" or "backbone"; None takes what the preset was made for.
@@ -52,12 +54,10 @@ def export_preset(preset, export_format: str, out, *, part=None, signature=None,
         ExportRefused: the conversion failed, or its result differs by more than the tolerance;
             nothing is left at `out` then.
     """
-    folder = network_folder(preset)
-    header = read_preset(folder)
-    part = part or default_part(header["network"], header["config"])
+    folder, header, part = find_part(preset, part)
     check_installed(export_format)
     network = load_part(folder, header, part)
-    signatures = chosen_signatures(network, export_format, part, signature)
+    signatures = chosen_signatures(network, checked_facts(folder, header, network), export_format, part, signature)
     out = free_path(out, FORMATS[export_format].SUFFIX)
     cases = make_cases(signatures.values(), network.frames, network.joints)
     expected = source_outputs(signatures, cases)
@@ -92,9 +92,18 @@ def export_preset(preset, export_format: str, out, *, part=None, signature=None,
     return card
 
 
-def chosen_signatures(network, export_format: str, part: str, name: str | None) -> dict:
+def find_part(preset, part: str | None) -> tuple[Path, dict, str]:
+    """Folder and contents of the preset that holds the part, and its name; a lifter's may have its completer inside."""
+    folder = network_folder(preset_folder(preset))
+    if part == "completer" and (folder / COMPLETION / "preset.json").exists():
+        folder = folder / COMPLETION
+    header = read_preset(folder)
+    return folder, header, part or default_part(header["network"], header["config"])
+
+
+def chosen_signatures(network, facts, export_format: str, part: str, name: str | None) -> dict:
     """The signatures that a format is to hold. Raises `InputError` for a name that the part does not have."""
-    signatures = signatures_of(network, part)
+    signatures = signatures_of(network, part, facts)
     if name is not None and name not in signatures:
         raise InputError(f"a {part} has no signature {name!r}; known: {', '.join(signatures)}")
     if export_format == "tf_saved_model":
@@ -156,7 +165,7 @@ def describe(network, header: Mapping, preset, part: str, export_format: str, si
         "window": {"frames": network.frames, **{k: facts[k] for k in ("stride", "fps") if k in facts}},
         "joints": joint_names(facts.get("skeleton"), network.joints),
         "normalization": {
-            "screen": "X / w * 2 - [1, h / w]; signatures that take pixels do it themselves",
+            "pose_2d": pixels_for(network, facts).meaning,
             "network": network.normalization,
         },
         "source": {

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from keras import ops
 
 from mpm_keras.errors import InputError
+from mpm_keras.export.pixels import CAMERA, pixels_for
 from mpm_keras.models import MPMLifter, MPMPretrainer
 
 # Each part, with the signature that formats of a single graph hold unless told otherwise.
 PARTS = {"lifter": "lift_with_hidden", "completer": "complete", "backbone": "features_2d"}
 
-SCREEN = "normalised screen: X / w * 2 - [1, h / w], x to the right, y down"
-CAMERA = "metres, camera frame (x right, y down, z forward), relative to the root joint"
 HIDDEN = "true where a joint was not seen; what the pose holds there is not looked at; a joint with NaN is hidden too"
 
 
@@ -45,8 +44,13 @@ class Signature:
     function: Callable
 
 
-def signatures_of(network, part: str) -> dict[str, Signature]:
+def signatures_of(network, part: str, facts: Mapping | None = None) -> dict[str, Signature]:
     """{name: signature} of a part of a network; a SavedModel serves the first by default.
+
+    Args:
+        network: `MPMLifter` or `MPMPretrainer`.
+        part: one of `PARTS`.
+        facts: of its preset, see `pixels_for`.
 
     Raises `InputError` where the network has no such part.
     """
@@ -55,8 +59,8 @@ def signatures_of(network, part: str) -> dict[str, Signature]:
         raise InputError(f"unknown part {part!r}; known: {', '.join(PARTS)}")
     if not isinstance(network, kinds[part]):
         raise InputError(f"an {type(network).__name__} has no {part}; {expected_network(part)}")
-    made = {"lifter": _lifter, "completer": _completer, "backbone": _backbone}[part](network)
-    return {signature.name: signature for signature in made}
+    make = {"lifter": _lifter, "completer": _completer, "backbone": _backbone}[part]
+    return {signature.name: signature for signature in make(network, pixels_for(network, facts or {}))}
 
 
 def default_part(kind: str, config: Mapping) -> str:
@@ -72,13 +76,16 @@ def expected_network(part: str) -> str:
     return "give a preset of an MPMLifter" if part == "lifter" else "give a preset of an MPMPretrainer"
 
 
-def _lifter(network):
+def _lifter(network, pixels):
     frames, joints = network.frames, network.joints
-    screen, pixels, size, hidden = _inputs_2d(frames, joints)
-    outputs = {
-        "center": Tensor((1, joints, 3), "float32", f"pose of frame {frames // 2} (from 0); {CAMERA}"),
-        "sequence": Tensor((frames, joints, 3), "float32", f"poses of all frames, less exact; {CAMERA}"),
-    }
+    pose, keypoints, size, hidden = _inputs_2d(frames, joints, pixels)
+    middle, whole = f"pose of frame {frames // 2}, counted from 0", "poses of all frames, less exact"
+
+    def poses(frame):
+        return {
+            "center": Tensor((1, joints, 3), "float32", f"{middle}; {frame}"),
+            "sequence": Tensor((frames, joints, 3), "float32", f"{whole}; {frame}"),
+        }
 
     def lift(pose_2d):
         return network({"pose_2d": pose_2d}, training=False)
@@ -88,25 +95,28 @@ def _lifter(network):
         return network({"pose_2d": pose_2d, "hidden": hidden}, training=False)
 
     def lift_pixels(keypoints, image_size):
-        return lift(from_pixels(keypoints, image_size))
+        pose, view = pixels.enter(keypoints, image_size)
+        return {name: pixels.leave(found, view) for name, found in lift(pose).items()}
 
     def lift_pixels_with_hidden(keypoints, image_size, hidden):
-        return lift_with_hidden(from_pixels(keypoints, image_size), hidden)
+        keypoints, hidden = numbers_only(keypoints, hidden)
+        pose, view = pixels.enter(keypoints, image_size, hidden)
+        return {name: pixels.leave(found, view) for name, found in lift_with_hidden(pose, hidden).items()}
 
     return (
-        Signature("lift", {"pose_2d": screen}, outputs, lift),
-        Signature("lift_with_hidden", {"pose_2d": screen, "hidden": hidden}, outputs, lift_with_hidden),
-        Signature("lift_pixels", {"keypoints": pixels, "image_size": size}, outputs, lift_pixels),
+        Signature("lift", {"pose_2d": pose}, poses(pixels.frame), lift),
+        Signature("lift_with_hidden", {"pose_2d": pose, "hidden": hidden}, poses(pixels.frame), lift_with_hidden),
+        Signature("lift_pixels", {"keypoints": keypoints, "image_size": size}, poses(CAMERA), lift_pixels),
         Signature(
             "lift_pixels_with_hidden",
-            {"keypoints": pixels, "image_size": size, "hidden": hidden},
-            outputs,
+            {"keypoints": keypoints, "image_size": size, "hidden": hidden},
+            poses(CAMERA),
             lift_pixels_with_hidden,
         ),
     )
 
 
-def _completer(network):
+def _completer(network, _):
     frames, joints = network.frames, network.joints
     pose = Tensor((frames, joints, 3), "float32", CAMERA)
     hidden = Tensor((frames, joints), "bool", HIDDEN)
@@ -123,9 +133,9 @@ def _completer(network):
     return (Signature("complete", {"pose_3d": pose, "hidden": hidden}, {"completed": completed}, complete),)
 
 
-def _backbone(network):
+def _backbone(network, pixels):
     frames, joints, width = network.frames, network.joints, network.backbone.width
-    screen, pixels, size, hidden = _inputs_2d(frames, joints)
+    pose, keypoints, size, hidden = _inputs_2d(frames, joints, pixels)
     features = {"features": Tensor((frames, width), "float32", "features of the shared layers, a row per frame")}
 
     def features_2d(pose_2d, hidden):
@@ -137,7 +147,8 @@ def _backbone(network):
         return _encode(pose_2d, hidden, "2d")
 
     def features_pixels(keypoints, image_size, hidden):
-        return features_2d(from_pixels(keypoints, image_size), hidden)
+        keypoints, hidden = numbers_only(keypoints, hidden)
+        return features_2d(pixels.enter(keypoints, image_size, hidden)[0], hidden)
 
     def features_3d(pose_3d, hidden):
         return _encode(*numbers_only(pose_3d, hidden), "3d")
@@ -147,10 +158,10 @@ def _backbone(network):
         return {"features": network.backbone(pose, modality=modality, training=False)}
 
     made = [
-        Signature("features_2d", {"pose_2d": screen, "hidden": hidden}, features, features_2d),
+        Signature("features_2d", {"pose_2d": pose, "hidden": hidden}, features, features_2d),
         Signature(
             "features_pixels",
-            {"keypoints": pixels, "image_size": size, "hidden": hidden},
+            {"keypoints": keypoints, "image_size": size, "hidden": hidden},
             features,
             features_pixels,
         ),
@@ -161,20 +172,14 @@ def _backbone(network):
     return made
 
 
-def _inputs_2d(frames, joints):
-    """The tensors that 2D may come in: screen coordinates, pixels with the size of their image, the mask."""
+def _inputs_2d(frames, joints, pixels):
+    """The tensors that 2D may come in: what the network takes, pixels with the size of their image, the mask."""
     return (
-        Tensor((frames, joints, 2), "float32", SCREEN),
+        Tensor((frames, joints, 2), "float32", pixels.meaning),
         Tensor((frames, joints, 2), "float32", "pixels, x to the right, y down"),
         Tensor((2,), "float32", "width and height of the image, pixels"),
         Tensor((frames, joints), "bool", HIDDEN),
     )
-
-
-def from_pixels(keypoints, image_size):
-    """(B, F, J, 2) pixels and (B, 2) width and height -> normalised screen, as `geometry.normalize_screen`."""
-    size = image_size[:, None, None, :]
-    return (2.0 * keypoints - size) / size[..., :1]
 
 
 def numbers_only(pose, hidden):

@@ -56,7 +56,7 @@ def test_above_the_tolerance_the_exit_code_is_1(network, tmp_path):
         ([], "--network is needed"),
         (["--network=x", "--out=y"], "--format is needed"),
         (["--network=x", "--format=caffe"], "should be one of"),
-        (["--network=x", "--format=onnx", "--out=y", "--tolerance_mm=-1"], "lower bound"),
+        (["--network=x", "--format=onnx", "--out=y", "--tolerance_mm=-1"], "non-negative"),
     ],
 )
 def test_wrong_flags_end_with_one_line(flags, message):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 
@@ -12,12 +13,13 @@ from harness import seed_weights, to_numpy
 
 from mpm_keras.errors import InputError
 from mpm_keras.export import ExportRefused, export_preset, host, job, runtimes, to_litert
+from mpm_keras.export.signatures import signatures_of
 from mpm_keras.models import MPMLifter, MPMPretrainer, MPMRefiner, save_preset
 from mpm_keras.models.presets import sha256
 
 BACKEND = keras.backend.backend()
 SIZE = dict(frames=9, joints=17, layers=1, width=32, encoder_width=32, heads=4, feed_forward=32)
-FACTS = {"skeleton": "h36m17", "stride": 2, "fps": 50.0}
+FACTS = {"skeleton": "h36m17", "stride": 2, "fps": 50.0, "detector": "noisy"}
 RUNTIMES = {"tf_saved_model": "tensorflow", "onnx": "onnxruntime", "litert": "ai_edge_litert", "openvino": "openvino"}
 
 converts = pytest.mark.skipif(BACKEND != "tensorflow", reason="conversion itself runs on TensorFlow alone")
@@ -95,7 +97,10 @@ def test_another_part_and_signature(tmp_path):
     expected = to_numpy(network.backbone(network.joint_tokens["3d"](CAMERA, HIDDEN), modality="3d"))
     np.testing.assert_allclose(found["features_3d|x|features"], expected, atol=1e-4 * abs(expected).max())
 
-    card = export_preset(tmp_path / "preset", "litert", tmp_path / "b", part="completer")
+    lifter = tmp_path / "lifter"  # a preset that brings its completer along
+    make(MPMLifter, lifter)
+    shutil.copytree(tmp_path / "preset", lifter / "completion")
+    card = export_preset(lifter, "litert", tmp_path / "b", part="completer")
     assert card["verified"]["unit"] == "mm"
     found = runtimes.run_cases("litert", str(tmp_path / "b.tflite"), arrays("complete", pose_3d=CAMERA, hidden=HIDDEN))
     completed = found["complete|x|completed"]
@@ -130,16 +135,18 @@ def test_saved_model_stands_alone(lifter, tmp_path):
     card = export_preset(folder, "tf_saved_model", out)
     check_files(out, card)
     assert card["serving_default"] == "lift" and "saved/saved_model.pb" in card["files"]
-    keypoints = SCREEN * IMAGES[:, None, None, :1] / 2 + IMAGES[:, None, None] / 2
+    keypoints = (SCREEN * IMAGES[:, None, None, :1] / 2 + IMAGES[:, None, None] / 2).astype("float32")
     np.savez(tmp_path / "in.npz", pose_2d=SCREEN, hidden=HIDDEN, keypoints=keypoints, image_size=IMAGES)
     command = [sys.executable, "-c", ALONE, str(out), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
     subprocess.run(command, check=True, timeout=300)
     found = np.load(tmp_path / "out.npz")
-    seen, partial = network({"pose_2d": SCREEN}, training=False), network({"pose_2d": SCREEN, "hidden": HIDDEN})
-    for signature in ("serving_default", "lift", "lift_with_hidden", "lift_pixels", "lift_pixels_with_hidden"):
-        expected = partial if "hidden" in signature else seen
-        for name in ("center", "sequence"):
-            np.testing.assert_allclose(found[f"{signature}|{name}"], to_numpy(expected[name]), atol=1e-4)
+    given = {"pose_2d": SCREEN, "hidden": HIDDEN, "keypoints": keypoints, "image_size": IMAGES}
+    for name, signature in signatures_of(network, "lifter", FACTS).items():
+        expected = signature.function(**{key: given[key] for key in signature.inputs})
+        for output, value in expected.items():
+            np.testing.assert_allclose(found[f"{name}|{output}"], to_numpy(value), atol=1e-4)
+            if name == "lift":
+                np.testing.assert_array_equal(found[f"serving_default|{output}"], found[f"lift|{output}"])
 
 
 @converts
@@ -201,13 +208,15 @@ def test_wrong_names_are_refused_before_anything_is_written(lifter, tmp_path, mo
     assert "has no completer" in refused(folder, "litert", out, part="completer")
     assert "no signature 'complete'; known: lift, " in refused(folder, "litert", out, signature="complete")
     assert "holds all signatures" in refused(folder, "tf_saved_model", out, signature="lift")
-    assert "gone/preset.json" in refused(tmp_path / "gone", "litert", out)
+    assert "gone: no such folder" in refused(tmp_path / "gone", "litert", out)
     save_preset(MPMRefiner(joints=17, units=8), tmp_path / "refiner")
     assert "an MPMRefiner is not exported by itself" in refused(tmp_path / "refiner", "litert", out)
+    save_preset(lifter[0], tmp_path / "vague", detector="noisy")
+    assert "the fact 'skeleton' is missing" in refused(tmp_path / "vague", "litert", out)
     (tmp_path / "file").write_text("")
     assert "not a folder that can be written to" in refused(folder, "litert", tmp_path / "file" / "out")
     monkeypatch.setattr(job.importlib.util, "find_spec", lambda name: None)
     assert refused(folder, "onnx", out) == (
         "onnx needs tensorflow and tf2onnx and onnxruntime: pip install tensorflow tf2onnx onnxruntime"
     )
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "refiner"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "refiner", "vague"]

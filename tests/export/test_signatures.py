@@ -6,8 +6,7 @@ import pytest
 from harness import seed_weights, to_numpy
 
 from mpm_keras.errors import InputError
-from mpm_keras.export.signatures import PARTS, default_part, from_pixels, signatures_of
-from mpm_keras.geometry import normalize_screen
+from mpm_keras.export.signatures import PARTS, default_part, signatures_of
 from mpm_keras.inference.clips import complete_clip
 from mpm_keras.models import MPMLifter, MPMPretrainer, MPMRefiner
 from mpm_keras.skeletons import H36M_17
@@ -38,12 +37,6 @@ def call(network, part, name, **inputs):
 
 def with_nan(pose):
     return np.where(HIDDEN[..., None], np.float32(np.nan), pose)
-
-
-def test_pixels_are_normalised_as_everywhere():
-    pixels = RNG.uniform(-50, 2000, (2, 9, 17, 2)).astype("float32")
-    expected = [normalize_screen(pose, *size) for pose, size in zip(pixels, IMAGES, strict=True)]
-    np.testing.assert_allclose(to_numpy(from_pixels(pixels, IMAGES)), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("normalization", ["screen", "window"])
