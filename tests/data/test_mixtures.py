@@ -12,6 +12,8 @@ from mpm_keras.data.windows import WindowIndex
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_16
 
+pytestmark = pytest.mark.numpy_only
+
 OFFSETS = np.array([0, 10, 13], np.int64)
 
 

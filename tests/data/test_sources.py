@@ -3,9 +3,8 @@ import pytest
 from pose_views import make_views
 
 from mpm_keras.data.motion import Motion
+from mpm_keras.data.protocols import OPEN_MOCAP_PROTOCOL, Protocol
 from mpm_keras.data.sources import (
-    OPEN_MOCAP_PROTOCOL,
-    Protocol,
     SourceOptions,
     load_splits,
     make_batches,

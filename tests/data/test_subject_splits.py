@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from pose_views import make_views
 
-from mpm_keras.data.sources import OPEN_MOCAP_PROTOCOL, SourceOptions, load_splits, load_views, protocol_for
+from mpm_keras.data.protocols import OPEN_MOCAP_PROTOCOL
+from mpm_keras.data.sources import SourceOptions, load_splits, load_views, protocol_for
 from mpm_keras.errors import InputError
 
 pytestmark = pytest.mark.numpy_only
