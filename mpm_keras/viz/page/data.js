@@ -5,7 +5,8 @@ const motion = JSON.parse($$("motions").textContent);
 const { frames, fps, joints, bones, root, sides, colours, missing } = motion;
 const [width, height] = motion.imageSize;
 const J = joints.length;
-const BESIDE = 1.4; // metres between people whose places are not known
+const BESIDE = 1.4; // metres between people whose places are not shown
+const ROW = 6; // people in a row of them
 
 function bytes(text) {
   return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -33,12 +34,12 @@ function meanColumn(person) {
   return columns.reduce((sum, value) => sum + value / columns.length, 0);
 }
 
-// Where people's places in the scene are not shown, they stand in a row, in the order of the picture.
+// Where people's places in the scene are not shown, they stand in rows, in the order of the picture.
 const fromLeft = people.map(meanColumn);
 const rank = (k, chosen) => chosen.filter((other) => fromLeft[other] < fromLeft[k]).length;
 
 
-let places = []; // people's places in the row
+let places = []; // people's places in the rows
 const everybody = people.map((_, k) => k);
 const state = { frame: 0, playing: false, chosen: everybody, path: false };
 
@@ -60,7 +61,9 @@ function position(k, frame, j) {
     const [right, down, forward] = person.trajectory.subarray(3 * frame, 3 * frame + 3);
     return [x + right, z + forward, -y - down];
   }
-  return [x + BESIDE * (places[k] - (state.chosen.length - 1) / 2), z, -y];
+  const wide = Math.min(state.chosen.length, ROW);
+  const [column, row] = [places[k] % ROW, Math.floor(places[k] / ROW)];
+  return [x + BESIDE * (column - (wide - 1) / 2), z + BESIDE * row, -y];
 }
 
 const sure = (person, frame, j) => person.confidence[frame * J + j] / 255;

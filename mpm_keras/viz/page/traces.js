@@ -1,5 +1,7 @@
 // What a frame looks like: the traces that Plotly draws.
 
+const NAMES = 8; // of more people the names would hide each other
+
 const jointColour = (person, j) => (sides[j] === "middle" ? person.colour : colours[sides[j]]);
 
 // Mixed with the white page: what opacity would look like, also where Plotly has none per point.
@@ -46,7 +48,7 @@ const names = (type, more) => ({
 
 function addName(trace, points, person) {
   const shown = points.filter(known);
-  if (people.length < 2 || !shown.length) return;
+  if (people.length < 2 || state.chosen.length > NAMES || !shown.length) return;
   const up = trace.z ? 2 : 1;
   const above = shown.reduce((a, b) => ((trace.z ? b[up] > a[up] : b[up] < a[up]) ? b : a));
   trace.x.push(above[0]);
@@ -56,14 +58,17 @@ function addName(trace, points, person) {
   trace.textfont.color.push(person.colour);
 }
 
+// How thick lines and dots are: a crowd is drawn finer.
+const weight = () => (state.chosen.length > 4 ? 0.6 : 1);
+
 function flatTraces(frame) {
-  const line = (color, more) => lines("scatter", { line: { color, width: 3, ...more }, cliponaxis: false });
+  const line = (color, more) => lines("scatter", { line: { color, width: 3 * weight(), ...more }, cliponaxis: false });
   const dotted = (color) => line(faded(color, 0.7), { width: 2, dash: "2px,3px" });
   const left = line(colours.left);
   const right = line(colours.right);
   const guesses = { left: dotted(colours.left), right: dotted(colours.right), middle: dotted("#2b2f36") };
-  const seen = dots("scatter", { size: 8, line: { color: "#fff", width: 1 } }, { cliponaxis: false });
-  const ring = { size: 9, symbol: "circle-open", line: { width: 2 } };
+  const seen = dots("scatter", { size: 8 * weight(), line: { color: "#fff", width: 1 } }, { cliponaxis: false });
+  const ring = { size: 9 * weight(), symbol: "circle-open", line: { width: 2 } };
   const filled = dots("scatter", ring, { cliponaxis: false });
   const named = names("scatter", { cliponaxis: false });
   const middles = [];
@@ -90,10 +95,10 @@ function flatTraces(frame) {
 
 function sceneTraces(frame) {
   const line = (more) => lines("scatter3d", { z: [], line: { color: [], ...more } });
-  const solid = line({ width: 7 });
+  const solid = line({ width: 7 * weight() });
   const dotted = line({ width: 5, dash: "dash" });
-  const seen = dots("scatter3d", { size: 4.5, line: { width: 0 } }, { z: [] });
-  const filled = dots("scatter3d", { size: 6, symbol: "circle-open", line: { color: colours.filled, width: 2 } }, { z: [] });
+  const seen = dots("scatter3d", { size: 4.5 * weight(), line: { width: 0 } }, { z: [] });
+  const filled = dots("scatter3d", { size: 6 * weight(), symbol: "circle-open", line: { color: colours.filled, width: 2 } }, { z: [] });
   const named = names("scatter3d", { z: [] });
   for (const k of state.chosen) {
     const person = people[k];

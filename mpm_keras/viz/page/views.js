@@ -8,6 +8,7 @@ const common = {
   showlegend: false,
   paper_bgcolor: "#fff",
   font: { family: "system-ui, sans-serif" },
+  hoverlabel: { bgcolor: "#fff", bordercolor: "#c9ced6", font: { color: "#2b2f36" } },
 };
 const flatLayout = {
   ...common,
@@ -65,7 +66,7 @@ function floorOf(box) {
   const step = 0.5 * Math.ceil(Math.max(right - left, far - near) / 20); // some forty lines at most
   for (let x = left; x <= right; x += step) addBone(trace, [[x, near, z], [x, far, z]], "#c9ced6");
   for (let y = near; y <= far; y += step) addBone(trace, [[left, y, z], [right, y, z]], "#c9ced6");
-  const row = !state.path && state.chosen.length > 1 ? ", side by side in place" : "";
+  const row = !state.path && state.chosen.length > 1 ? ", people in a row" : "";
   $$("scene-note").textContent = `squares of ${step} m${row}`;
   return { trace, box: [[left, right], [near, far], [z, box[2][1]]] };
 }
