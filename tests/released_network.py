@@ -82,10 +82,13 @@ def random_state(kind, *, frames=9, joints=16, layers=2, width=16, encoder_width
 
 
 class Released:
-    """What the released network computes in evaluation mode, token first: (B, f, C)."""
+    """What the released network computes without dropout, token first: (B, f, C).
 
-    def __init__(self, state):
-        self.state = {key: value.astype(np.float64) for key, value in state.items()}
+    In training, batch norms take the mean and variance of the batch.
+    """
+
+    def __init__(self, state, training=False):
+        self.state, self.training = {key: value.astype(np.float64) for key, value in state.items()}, training
 
     def linear(self, x, key):
         weight = self.state[f"{key}.weight"]
@@ -94,6 +97,8 @@ class Released:
 
     def batch_norm(self, x, key):
         mean, variance = self.state[f"{key}.running_mean"], self.state[f"{key}.running_var"]
+        if self.training:
+            mean, variance = x.mean(axis=(0, 1)), x.var(axis=(0, 1))
         return (x - mean) / np.sqrt(variance + 1e-5) * self.state[f"{key}.weight"] + self.state[f"{key}.bias"]
 
     def layer_norm(self, x, key):

@@ -1,5 +1,6 @@
 """Released state dicts of every kind: random tensors in their layout, against the network in NumPy."""
 
+import keras
 import numpy as np
 import pytest
 from harness import to_numpy
@@ -7,7 +8,8 @@ from released_network import Released, random_state
 
 from mpm_keras.errors import InputError
 from mpm_keras.models import MPMLifter, MPMPretrainer, MPMRefiner, load_preset, save_preset
-from mpm_keras.models.released import network_from_released
+from mpm_keras.models.presets import named_weights
+from mpm_keras.models.released import network_from_released, tensors_of
 
 TOLERANCE = 1e-5
 
@@ -93,6 +95,35 @@ def test_p_stmo_names():
     pose = {"pose_2d": poses(2, 9, 16)}
     ours, theirs = (network_from_released(s)(pose, training=False)["center"] for s in (state, renamed))
     np.testing.assert_array_equal(to_numpy(ours), to_numpy(theirs))
+
+
+def test_training_gradients(tmp_path):
+    """The derivative along a random direction of all tensors: backpropagation here, differences there."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("gradients are taken by PyTorch; the other backends compute the same network")
+    state = random_state("stage2", frames=9, joints=16, layers=2)
+    save_preset(network_from_released(state), tmp_path)
+    network = load_preset(tmp_path, dropout=0.0, encoder_dropout=0.0)
+    pose = poses(2, 9, 16, batch=6)
+    outputs = network({"pose_2d": pose}, training=True)
+    center, sequence = outputs["center"], outputs["sequence"]
+    ((center**2).mean() + (sequence * sequence.flip(1)).mean() + sequence[..., 0].mean()).backward()
+
+    rng = np.random.default_rng(5)
+    direction = {key: rng.normal(0, 1, value.shape) for key, value in state.items()}
+    found = 0.0
+    for path, weight in named_weights(network).items():
+        keys, convert = tensors_of(path, network)
+        if weight.trainable and keys:
+            found += float((to_numpy(weight.value.grad) * convert(*(direction[key] for key in keys))).sum())
+
+    def value(step):
+        moved = {key: state[key].astype(np.float64) + step * direction[key] for key in state}
+        center, sequence = Released(moved, training=True).stage_2(pose)
+        return (center**2).mean() + (sequence * sequence[:, ::-1]).mean() + sequence[..., 0].mean()
+
+    expected = (value(1e-5) - value(-1e-5)) / 2e-5
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_small_deviations():
