@@ -36,8 +36,8 @@ function meanColumn(person) {
 
 // Where people's places in the scene are not shown, they stand in rows, in the order of the picture.
 const fromLeft = people.map(meanColumn);
-const rank = (k, chosen) => chosen.filter((other) => fromLeft[other] < fromLeft[k]).length;
-
+const isLeftOf = (a, b) => fromLeft[a] < fromLeft[b] || (fromLeft[a] === fromLeft[b] && a < b);
+const rank = (k, chosen) => chosen.filter((other) => isLeftOf(other, k)).length;
 
 let places = []; // people's places in the rows
 const everybody = people.map((_, k) => k);

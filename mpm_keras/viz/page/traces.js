@@ -12,8 +12,6 @@ function faded(colour, share) {
 
 const dotColour = (person, frame, j) => faded(jointColour(person, j), 0.25 + 0.75 * sure(person, frame, j));
 
-// ---- what a frame looks like ----------------------------------------------------------------------
-
 // Lines as Plotly wants them: the two ends of a bone, then a gap.
 function addBone(trace, ends, colour) {
   for (const point of [...ends, [null, null, null]]) {
@@ -49,13 +47,23 @@ const names = (type, more) => ({
 function addName(trace, points, person) {
   const shown = points.filter(known);
   if (people.length < 2 || state.chosen.length > NAMES || !shown.length) return;
-  const up = trace.z ? 2 : 1;
-  const above = shown.reduce((a, b) => ((trace.z ? b[up] > a[up] : b[up] < a[up]) ? b : a));
-  trace.x.push(above[0]);
-  trace.y.push(above[1]);
-  if (trace.z) trace.z.push(above[2] + 0.08);
+  const height = (point) => (trace.z ? point[2] : -point[1]);
+  const [x, y, z] = shown.reduce((a, b) => (height(b) > height(a) ? b : a));
+  trace.x.push(x);
+  trace.y.push(y);
+  if (trace.z) trace.z.push(z + 0.08);
   trace.text.push(person.label);
   trace.textfont.color.push(person.colour);
+}
+
+function addJoints({ seen, filled, named }, person, frame, points) {
+  for (const [j, point] of points.entries()) {
+    if (!known(point)) continue;
+    const text = jointText(person, frame, j);
+    if (isFilled(person, frame, j)) addDot(filled, point, colours.filled, text);
+    else addDot(seen, point, dotColour(person, frame, j), text);
+  }
+  addName(named, points, person);
 }
 
 // How thick lines and dots are: a crowd is drawn finer.
@@ -82,13 +90,7 @@ function flatTraces(frame) {
       const guess = isFilled(person, frame, a) || isFilled(person, frame, b);
       addBone((guess ? guesses : { left, right, middle })[sides[b]], [points[a], points[b]]);
     }
-    for (const [j, point] of points.entries()) {
-      if (!known(point)) continue;
-      const text = jointText(person, frame, j);
-      if (isFilled(person, frame, j)) addDot(filled, point, colours.filled, text);
-      else addDot(seen, point, dotColour(person, frame, j), text);
-    }
-    addName(named, points, person);
+    addJoints({ seen, filled, named }, person, frame, points);
   }
   return [...Object.values(guesses), ...middles, left, right, seen, filled, named];
 }
@@ -98,7 +100,8 @@ function sceneTraces(frame) {
   const solid = line({ width: 7 * weight() });
   const dotted = line({ width: 5, dash: "dash" });
   const seen = dots("scatter3d", { size: 4.5 * weight(), line: { width: 0 } }, { z: [] });
-  const filled = dots("scatter3d", { size: 6 * weight(), symbol: "circle-open", line: { color: colours.filled, width: 2 } }, { z: [] });
+  const ring = { size: 6 * weight(), symbol: "circle-open", line: { color: colours.filled, width: 2 } };
+  const filled = dots("scatter3d", ring, { z: [] });
   const named = names("scatter3d", { z: [] });
   for (const k of state.chosen) {
     const person = people[k];
@@ -109,13 +112,7 @@ function sceneTraces(frame) {
       const colour = jointColour(person, b);
       addBone(guess ? dotted : solid, [points[a], points[b]], guess ? faded(colour, 0.7) : colour);
     }
-    for (const [j, point] of points.entries()) {
-      if (!known(point)) continue;
-      const text = jointText(person, frame, j);
-      if (isFilled(person, frame, j)) addDot(filled, point, colours.filled, text);
-      else addDot(seen, point, dotColour(person, frame, j), text);
-    }
-    addName(named, points, person);
+    addJoints({ seen, filled, named }, person, frame, points);
   }
   return [floor, solid, dotted, seen, filled, named];
 }
