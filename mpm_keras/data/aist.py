@@ -48,7 +48,7 @@ def read(paths, *, keypoints="keypoints3d_optim", fps=50.0, progress=None) -> Mo
     ignored = {name for folder in {path.parent for path, _ in files} for name in ignore_list(folder)}
     files = [(path, name) for path, name in files if path.stem not in ignored]
     if not files:
-        raise InputError(f"{paths}: every file is in ignore_list.txt")
+        raise InputError("every AIST++ file is in ignore_list.txt")
     results = [_try(path, name, keypoints, fps) for path, name in track(files, len(files), "AIST++", progress)]
     good = good_ones(results, strict=strict, what=files[0][0].parent)
     described = [_NAME.fullmatch(name.rpartition("/")[2]) for name, _ in good]

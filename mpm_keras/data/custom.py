@@ -62,7 +62,7 @@ def read(paths, mapping=None, *, fps=50.0, progress=None) -> Motion:
             bad. Bad files of a folder are left out: a `UserWarning` names each, another their number.
     """
     if mapping is None:
-        raise InputError(f"{paths}: needs a mapping of its joints, see docs/custom_data.md")
+        raise InputError("joint files need a mapping, see docs/custom_data.md")
     mapping = read_mapping(mapping)
     files, strict = find(paths, SUFFIXES, "joint files")
     results = [_try(path, name, mapping, fps) for path, name in track(files, len(files), "files", progress)]

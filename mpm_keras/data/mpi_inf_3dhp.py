@@ -115,7 +115,7 @@ def read(paths, *, annotation="univ_annot3", cameras=CHEST_HIGH, frames="all") -
     if frames == "valid":
         sequences = [s for s in sequences if s.valid.any()]
         if not sequences:
-            raise InputError(f"{paths}: no frame of any sequence is valid")
+            raise InputError("no frame of any MPI-INF-3DHP sequence is valid")
     kept = [slice(None) if frames == "all" else s.valid for s in sequences]
     joints = np.concatenate([s.joints[keep] for s, keep in zip(sequences, kept, strict=True)])
     root = joints[:, H36M_17.root]

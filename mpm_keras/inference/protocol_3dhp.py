@@ -10,6 +10,8 @@ total is over the frames of all sequences, each frame alike: the means of sequen
 import numpy as np
 
 from mpm_keras.data.mpi_inf_3dhp import ACTIVITIES
+from mpm_keras.geometry import normalize_screen
+from mpm_keras.inference.clips import lift_clip
 from mpm_keras.metrics import auc, mpjpe_mm, pck
 from mpm_keras.skeletons import H36M_17
 
@@ -18,6 +20,27 @@ JOINTS = {
     14: [j for j, name in enumerate(H36M_17.joints) if name not in ("Hip", "Spine", "Neck/Nose")],
     17: [*range(17)],
 }
+
+
+def lift_3dhp(network, sequences, **options) -> dict:
+    """{name: (F, 17, 3) poses} that a lifter makes of the 2D of test sequences, valid frames or not.
+
+    `options` as in `lift_clip`. Raises `ValueError` for a network of other joints than Human3.6M's 17.
+    """
+    return {
+        s.name: lift_clip(network, normalize_screen(s.pixels, *s.size).astype(np.float32), H36M_17, **options)
+        for s in sequences
+    }
+
+
+def table(results: dict) -> str:
+    """The figures as lines of text; PCK and AUC in percent."""
+    lines = [f"{'':20}{'frames':>8}{'MPJPE mm':>10}{'PCK %':>8}{'AUC %':>8}"]
+    named = {**{k: v for k, v in results.items() if k != "activities"}, **results["activities"]}
+    for name, r in named.items():
+        shares = f"{100 * r['pck']:8.1f}{100 * r['auc']:8.1f}"
+        lines.append(f"{name:20}{r['frames']:8}{r['mpjpe_mm']:10.1f}{shares}")
+    return "\n".join(lines)
 
 
 def evaluate_3dhp(predictions: dict, sequences, joints=14) -> dict:

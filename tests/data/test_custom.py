@@ -253,7 +253,7 @@ def test_damaged_mappings(tmp_path):
 
 
 def test_a_mapping_is_needed(tmp_path):
-    with pytest.raises(InputError, match="needs a mapping"):
+    with pytest.raises(InputError, match="need a mapping"):
         read(write_npz(tmp_path / "a.npz", markers(world())))
 
 

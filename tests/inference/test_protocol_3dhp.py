@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from mpm_keras.data.mpi_inf_3dhp import JOINTS_17, ORDER, Sequence
-from mpm_keras.inference.protocol_3dhp import evaluate_3dhp
+from mpm_keras.geometry import normalize_screen
+from mpm_keras.inference.clips import lift_clip
+from mpm_keras.inference.protocol_3dhp import evaluate_3dhp, lift_3dhp, table
+from mpm_keras.models import MPMLifter
+from mpm_keras.skeletons import H36M_17
 
 # `mpii_get_pck_auc_joint_groups`, MATLAB's numbers of the "relevant" joints.
 GROUPS = {
@@ -92,3 +96,14 @@ def test_what_does_not_fit(case):
     blind = dataclasses.replace(sequences[1], valid=np.zeros(12, bool))
     with pytest.raises(ValueError, match="with 0 of them"):
         evaluate_3dhp(predictions, [blind])
+
+
+def test_lifting_and_the_table():
+    network = MPMLifter(frames=9, layers=1, width=16, encoder_width=16, heads=2, feed_forward=8)
+    wide = dataclasses.replace(sequence("TS5", 12, 1), pixels=np.random.default_rng(3).uniform(0, 1080, (12, 17, 2)))
+    wide = dataclasses.replace(wide, size=(1920, 1080))
+    found = lift_3dhp(network, [wide], stride=1, mode="sequence")
+    expected = lift_clip(network, normalize_screen(wide.pixels, 1920, 1080), H36M_17, mode="sequence")
+    np.testing.assert_allclose(found["TS5"], expected, atol=1e-6)
+    lines = table(evaluate_3dhp(found, [wide])).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["frames", "TS5", "total"] and "Standing/Walking" in lines[3]
