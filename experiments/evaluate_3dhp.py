@@ -45,12 +45,10 @@ def main(words):
         raise InputError(f"{', '.join(words)}: no test sequence, TS1 to TS6, with valid frames")
     options = {"stride": config["stride"] or facts.stride, **{k: config[k] for k in ("mode", "flip", "batch_size")}}
     results = evaluate_3dhp(lift_3dhp(network, sequences, **options), sequences, int(config["joints"]))
-    folder = Path(config["workdir"])
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(
-        folder / "metrics.json", {"network": config["network"], "joints": config["joints"], **options, **results}
-    )
-    print(f"{table(results)}\n\n{folder / 'metrics.json'}")
+    workdir = Workdir({**config, "paths": words})
+    workdir.begin()
+    workdir.write_metrics({"network": config["network"], "joints": config["joints"], **options, **results})
+    print(f"{table(results)}\n\n{workdir.path / 'metrics.json'}")
 
 
 if __name__ == "__main__":
