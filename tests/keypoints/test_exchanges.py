@@ -110,7 +110,7 @@ def test_missing_frames_and_joints():
         assert mend_exchanges(holed, fps=30).exchanged.sum() <= 2
         bad = exchange(holed, some_runs(180, rng, 15))
         before, after = before + wrong(bad, holed), after + wrong(mend_exchanges(bad, fps=30), holed)
-    assert after < 0.25 * before  # a gap within an exchange may hide its end
+    assert after < 0.35 * before  # a gap within an exchange may hide its end
 
 
 @pytest.mark.parametrize("skeleton", [H36M_17, HALPE_26, MEDIAPIPE_33], ids=lambda s: s.name)
