@@ -85,8 +85,8 @@ def test_what_is_in_an_archive(h36m, tmp_path):
         "checksums agree", "dataset     h36m", "joints      17 (h36m17)", "views       28, of 3 to 8 frames",
         "frames      156, 0.1 minutes at 50 frames a second", "subjects    5: S1, S9, S5, S11, S8",
         "cameras     4: 54138969, 55011271, 58860488, 60457274", "pictures    1000x1000, 1000x1002; lenses known of 28",
-        "pose_2d     float32 (156, 17, 2)", "validation  S8", "test        S9, S11", f"licence     {LICENSE} (28 views)",
-        "from        Human3.6M, data_2d_h36m_gt.npz (28 views)",
+        "pose_2d     float32 (156, 17, 2)", "validation  S8", "test        S9, S11",
+        f"licence     {LICENSE} (28 views)", "from        Human3.6M, data_2d_h36m_gt.npz (28 views)",
     ):  # fmt: skip
         assert line in text
 

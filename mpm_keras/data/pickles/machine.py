@@ -163,7 +163,7 @@ class Machine:
     def put(self, index: int) -> None:
         if not self.stack or self.stack[-1] is MARK:
             raise InputError(f"a damaged pickle: nothing to remember at byte {self.at}")
-        self.charge(100)
+        self.charge(130)
         self.memo[index] = self.stack[-1]
 
     def get(self, index: int) -> None:
@@ -197,20 +197,19 @@ class Machine:
 
     def build(self) -> None:
         target, state = self.pop(2)
-        if type(state) not in (tuple, Args):
-            raise InputError(f"a state of {type(state).__name__} is refused, at byte {self.at}")
-        if type(target) is Array and target.value is None and len(state) == 5 and state[0] == 1:
+        length = len(state) if type(state) in (tuple, Args) else 0
+        if type(target) is Array and target.value is None and length == 5 and state[0] == 1:
             _, shape, dtype, fortran, raw = state
             target.value = make_array(self, raw, dtype, shape, "F" if fortran else "C")
             self.push(target.value, 160)
-        elif type(target) is Dtype and len(state) == 8 and state[1] in ("<", ">", "|", "="):
+        elif type(target) is Dtype and length == 8 and state[1] in ("<", ">", "|", "="):
             if state[2:5] != (None, None, None):
                 raise InputError("a dtype with fields is refused")
             target.order = state[1] if target.code[0] not in "bSO" else "|"
             self.push(target, 8)
         else:
             kind = target.name if type(target) is Global else type(target).__name__
-            raise InputError(f"a state for {kind} is refused, at byte {self.at}")
+            raise InputError(f"a state of {type(state).__name__} for {kind} is refused, at byte {self.at}")
 
 
 def check_structure(root, limit: int) -> None:
