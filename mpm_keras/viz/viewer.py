@@ -63,11 +63,18 @@ def _page_data(motions) -> dict:
         "joints": list(first.skeleton.joints),
         "bones": [list(bone) for bone in first.skeleton.bones],
         "root": first.skeleton.root,
+        "limbs": _limbs(first.skeleton),
         "sides": [sides[colour] for colour in side_colours(first.skeleton)],
         "colours": {"left": LEFT, "right": RIGHT, "filled": FILLED},
         "missing": MISSING,
         "people": [_person(motion, PEOPLE[k % len(PEOPLE)]) for k, motion in enumerate(motions)],
     }
+
+
+def _limbs(skeleton) -> list[str]:
+    """The arm or leg that each joint belongs to; all others are of the trunk."""
+    limbs = {j: name for name, joints in skeleton.limbs.items() if name.endswith(("arm", "leg")) for j in joints}
+    return [limbs.get(j, "trunk") for j in range(skeleton.num_joints)]
 
 
 def _person(motion, colour) -> dict:

@@ -2,7 +2,7 @@
 
 const $$ = (id) => document.getElementById(id);
 const motion = JSON.parse($$("motions").textContent);
-const { frames, fps, joints, bones, root, sides, colours, missing } = motion;
+const { frames, fps, joints, bones, root, sides, limbs, colours, missing } = motion;
 const [width, height] = motion.imageSize;
 const J = joints.length;
 const BESIDE = 1.4; // metres between people whose places are not shown
@@ -16,9 +16,11 @@ function unpack({ step, data }) {
   return Float32Array.from(new Int16Array(bytes(data).buffer), (n) => (n === missing ? NaN : n * step));
 }
 
+const plain = (text) => text.replace(/[<>&]/g, " "); // Plotly reads tags in its texts
+
 const people = motion.people.map((person) => ({
   name: person.name,
-  label: person.name.replace(/[<>&]/g, " ").slice(0, 24), // Plotly reads tags in its texts
+  label: plain(person.name).slice(0, 24),
   colour: person.colour,
   assumptions: person.assumptions,
   positions: unpack(person.positions),

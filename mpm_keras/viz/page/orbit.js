@@ -1,26 +1,34 @@
-// How the user turns the scene. Plotly's own turning would be undone by every frame that is drawn meanwhile.
+// Where the scene is looked at from, and how the user changes that.
 
 const DEGREE = Math.PI / 180;
+const FAR = 2.5; // radii of the scene from its middle to the eye, to begin with
 const ORBITS = {
-  camera: { azimuth: -90 * DEGREE, elevation: 4 * DEGREE, distance: 1.75, centre: [0, 0, 0] },
-  side: { azimuth: -137 * DEGREE, elevation: 15 * DEGREE, distance: 1.75, centre: [0, 0, 0] },
-  top: { azimuth: -90 * DEGREE, elevation: 80 * DEGREE, distance: 1.85, centre: [0, 0, 0] },
+  camera: { azimuth: -90 * DEGREE, elevation: 3 * DEGREE, zoom: 1, shift: [0, 0, 0] },
+  side: { azimuth: -137 * DEGREE, elevation: 15 * DEGREE, zoom: 1, shift: [0, 0, 0] },
+  top: { azimuth: -90 * DEGREE, elevation: 80 * DEGREE, zoom: 1, shift: [0, 0, 0] },
 };
 const TURN = 0.4 * DEGREE; // a pixel of dragging
 let orbit = ORBITS.side;
 
-// Plotly's camera: an eye on a sphere around a point, z up.
-function cameraOf({ azimuth, elevation, distance, centre }) {
-  const { clientWidth, clientHeight } = $$("scene");
-  const radius = distance * Math.max(1, clientHeight / Math.max(clientWidth, 1)); // a narrow scene is seen from further
-  const across = radius * Math.cos(elevation);
-  const [x, y, z] = centre;
-  return {
-    eye: { x: x + across * Math.cos(azimuth), y: y + across * Math.sin(azimuth), z: z + radius * Math.sin(elevation) },
-    center: { x, y, z },
-    up: { x: 0, y: 0, z: 1 },
+const distance = () => (FAR * scene.radius) / orbit.zoom;
+
+// Perspective: metres of the scene -> x, y (tangents) and depth in units of the eye's distance from the
+// middle. What is behind the eye, or nearly, is NaN.
+function projector() {
+  const [middle, away] = [scene.middle.map((value, i) => value + orbit.shift[i]), distance()];
+  const [ca, sa] = [Math.cos(orbit.azimuth), Math.sin(orbit.azimuth)];
+  const [ce, se] = [Math.cos(orbit.elevation), Math.sin(orbit.elevation)];
+  return (point) => {
+    const [x, y, z] = point.map((value, i) => value - middle[i]);
+    const outwards = ca * x + sa * y;
+    const depth = away - ce * outwards - se * z;
+    if (!(depth > 0.05 * away)) return [NaN, NaN, NaN];
+    return [(ca * y - sa * x) / depth, (ce * z - se * outwards) / depth, depth / away];
   };
 }
+
+// How much larger than in the middle something is drawn.
+const nearness = (depth) => within(1 / depth, 0.6, 1.8);
 
 const within = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -30,52 +38,43 @@ function turned(dx, dy) {
 }
 
 function shifted(dx, dy) {
-  const scale = orbit.distance / $$("scene").clientHeight;
-  const [x, y, z] = orbit.centre;
+  const metres = (2 * FIELD * distance()) / Math.min($$("scene").clientHeight, $$("scene").clientWidth);
+  const [x, y, z] = orbit.shift;
   const [right, forward] = [-Math.sin(orbit.azimuth), Math.cos(orbit.azimuth)];
-  return { ...orbit, centre: [x - scale * dx * right, y - scale * dx * forward, z + scale * dy] };
+  return { ...orbit, shift: [x - metres * dx * right, y - metres * dx * forward, z + metres * dy] };
 }
 
 function zoomed(factor) {
-  return { ...orbit, distance: within(orbit.distance * factor, 0.15, 8) };
+  return { ...orbit, zoom: within(orbit.zoom * factor, 0.2, 8) };
 }
 
-let turning = false;
-
-// While the motion plays the next frame brings the new camera with it.
 function look(changed) {
   orbit = changed;
-  sceneLayout.scene.camera = cameraOf(orbit);
-  if (state.playing || turning) return;
-  turning = true;
-  requestAnimationFrame(() => {
-    turning = false;
-    Plotly.relayout("scene", { "scene.camera": cameraOf(orbit) });
-  });
+  draw();
 }
 
 // Drag: turn. Drag with shift or another button: shift. Wheel: zoom. Double click: back.
 function listenToScene() {
-  const scene = $$("scene");
+  const view = $$("scene");
   let last = null;
   let preset = ORBITS.side;
-  scene.addEventListener("pointerdown", (event) => {
+  view.addEventListener("pointerdown", (event) => {
     last = [event.clientX, event.clientY];
-    scene.setPointerCapture(event.pointerId);
+    view.setPointerCapture(event.pointerId);
   });
-  scene.addEventListener("pointermove", (event) => {
+  view.addEventListener("pointermove", (event) => {
     if (!last) return;
     const [dx, dy] = [event.clientX - last[0], event.clientY - last[1]];
     last = [event.clientX, event.clientY];
     look(event.shiftKey || event.buttons > 1 ? shifted(dx, dy) : turned(dx, dy));
   });
-  for (const end of ["pointerup", "pointercancel"]) scene.addEventListener(end, () => { last = null; });
-  scene.addEventListener("contextmenu", (event) => event.preventDefault());
-  scene.addEventListener("wheel", (event) => {
+  for (const end of ["pointerup", "pointercancel"]) view.addEventListener(end, () => { last = null; });
+  view.addEventListener("contextmenu", (event) => event.preventDefault());
+  view.addEventListener("wheel", (event) => {
     event.preventDefault();
-    look(zoomed(Math.exp(0.0012 * event.deltaY)));
+    look(zoomed(Math.exp(-0.0012 * event.deltaY)));
   }, { passive: false });
-  scene.addEventListener("dblclick", () => look(preset));
+  view.addEventListener("dblclick", () => look(preset));
   for (const button of document.querySelectorAll("[data-camera]")) {
     button.addEventListener("click", () => {
       preset = ORBITS[button.dataset.camera];

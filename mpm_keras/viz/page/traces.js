@@ -12,107 +12,107 @@ function faded(colour, share) {
 
 const dotColour = (person, frame, j) => faded(jointColour(person, j), 0.25 + 0.75 * sure(person, frame, j));
 
-// Lines as Plotly wants them: the two ends of a bone, then a gap.
-function addBone(trace, ends, colour) {
-  for (const point of [...ends, [null, null, null]]) {
-    trace.x.push(point[0]);
-    trace.y.push(point[1]);
-    if (trace.z) trace.z.push(point[2]);
-    if (trace.z) trace.line.color.push(colour);
-  }
-}
-
-function addDot(trace, point, colour, text) {
-  trace.x.push(point[0]);
-  trace.y.push(point[1]);
-  if (trace.z) trace.z.push(point[2]);
-  trace.marker.color.push(colour);
-  trace.text.push(text);
-}
-
 function jointText(person, frame, j) {
   const note = isFilled(person, frame, j) ? "filled in" : `confidence ${sure(person, frame, j).toFixed(2)}`;
-  return `${person.label}: ${joints[j].replace(/[<>&]/g, " ")}, ${note}`;
+  return `${person.label}: ${plain(joints[j])}, ${note}`;
 }
 
-const lines = (type, more) => ({ type, mode: "lines", x: [], y: [], hoverinfo: "skip", ...more });
-const dots = (type, marker, more) => ({
-  type, mode: "markers", x: [], y: [], text: [], hoverinfo: "text", marker: { color: [], ...marker }, ...more,
+// ---- traces: empty ones, then what is added to them -----------------------------------------------
+
+const lines = (color, width, dash = "solid") => ({
+  type: "scatter", mode: "lines", x: [], y: [], hoverinfo: "skip", cliponaxis: false, line: { color, width, dash },
 });
-const names = (type, more) => ({
-  type, mode: "text", x: [], y: [], text: [], hoverinfo: "skip", textposition: "top center",
-  textfont: { size: 12, color: [] }, ...more,
+const dots = (marker) => ({
+  type: "scatter", mode: "markers", x: [], y: [], text: [], hoverinfo: "text", cliponaxis: false, customdata: [],
+  marker: { color: [], size: [], opacity: 1, ...marker },
+});
+const names = () => ({
+  type: "scatter", mode: "text", x: [], y: [], text: [], hoverinfo: "skip", cliponaxis: false,
+  textposition: "top center", textfont: { size: 12, color: [] },
 });
 
-function addName(trace, points, person) {
+// Lines as Plotly wants them: points, then a gap.
+function addLine(trace, points) {
+  trace.x.push(...points.map((point) => point[0]), null);
+  trace.y.push(...points.map((point) => point[1]), null);
+}
+
+function addDot(trace, dot) {
+  trace.x.push(dot.point[0]);
+  trace.y.push(dot.point[1]);
+  trace.text.push(dot.text);
+  trace.customdata.push(dot.data);
+  trace.marker.color.push(dot.colour);
+  trace.marker.size.push(dot.size);
+}
+
+function addName(trace, person, points, up) {
   const shown = points.filter(known);
   if (people.length < 2 || state.chosen.length > NAMES || !shown.length) return;
-  const height = (point) => (trace.z ? point[2] : -point[1]);
-  const [x, y, z] = shown.reduce((a, b) => (height(b) > height(a) ? b : a));
+  const [x, y] = shown.reduce((a, b) => (up * b[1] > up * a[1] ? b : a));
   trace.x.push(x);
   trace.y.push(y);
-  if (trace.z) trace.z.push(z + 0.08);
   trace.text.push(person.label);
   trace.textfont.color.push(person.colour);
 }
 
-function addJoints({ seen, filled, named }, person, frame, points) {
-  for (const [j, point] of points.entries()) {
-    if (!known(point)) continue;
-    const text = jointText(person, frame, j);
-    if (isFilled(person, frame, j)) addDot(filled, point, colours.filled, text);
-    else addDot(seen, point, dotColour(person, frame, j), text);
-  }
-  addName(named, points, person);
-}
+// ---- people ---------------------------------------------------------------------------------------
 
-// How thick lines and dots are: a crowd is drawn finer.
-const weight = () => (state.chosen.length > 4 ? 0.6 : 1);
-
-function flatTraces(frame) {
-  const line = (color, more) => lines("scatter", { line: { color, width: 3 * weight(), ...more }, cliponaxis: false });
-  const dotted = (color) => line(faded(color, 0.7), { width: 2, dash: "2px,3px" });
-  const left = line(colours.left);
-  const right = line(colours.right);
-  const guesses = { left: dotted(colours.left), right: dotted(colours.right), middle: dotted("#2b2f36") };
-  const seen = dots("scatter", { size: 8 * weight(), line: { color: "#fff", width: 1 } }, { cliponaxis: false });
-  const ring = { size: 9 * weight(), symbol: "circle-open", line: { width: 2 } };
-  const filled = dots("scatter", ring, { cliponaxis: false });
-  const named = names("scatter", { cliponaxis: false });
-  const middles = [];
-  for (const [k, person] of people.entries()) {
-    const middle = line(person.colour);
-    middles.push(middle);
-    if (!state.chosen.includes(k)) continue;
-    const points = joints.map((_, j) => keypoint(k, frame, j));
-    for (const [a, b] of bones) {
-      if (!known(points[a]) || !known(points[b])) continue;
+// A trace for each part of a person, and the mean depth that tells which is drawn over which.
+function partTraces(person, frame, points, parts, guesses, width) {
+  return [...new Set(parts)].map((part) => {
+    const own = bones.filter(([, b]) => parts[b] === part);
+    const drawn = own.filter(([a, b]) => known(points[a]) && known(points[b]));
+    const depth = drawn.reduce((sum, [a, b]) => sum + (points[a][2] + points[b][2]) / (2 * drawn.length), 0);
+    const trace = lines(jointColour(person, own.length ? own[0][1] : root), width * nearness(depth));
+    for (const [a, b] of drawn) {
       const guess = isFilled(person, frame, a) || isFilled(person, frame, b);
-      addBone((guess ? guesses : { left, right, middle })[sides[b]], [points[a], points[b]]);
+      addLine(guess ? guesses[sides[b]] : trace, [points[a], points[b]]);
     }
-    addJoints({ seen, filled, named }, person, frame, points);
-  }
-  return [...Object.values(guesses), ...middles, left, right, seen, filled, named];
+    return { trace, depth };
+  });
 }
 
-function sceneTraces(frame) {
-  const line = (more) => lines("scatter3d", { z: [], line: { color: [], ...more } });
-  const solid = line({ width: 7 * weight() });
-  const dotted = line({ width: 5, dash: "dash" });
-  const seen = dots("scatter3d", { size: 4.5 * weight(), line: { width: 0 } }, { z: [] });
-  const ring = { size: 6 * weight(), symbol: "circle-open", line: { color: colours.filled, width: 2 } };
-  const filled = dots("scatter3d", ring, { z: [] });
-  const named = names("scatter3d", { z: [] });
+// The chosen people. `place` says where a joint is, as x, y and depth; `up` is -1 where y points down;
+// `parts` names the part of the body that a joint is drawn with; `data` is what a dot is about.
+function peopleTraces(frame, { place, up, parts, data }) {
+  const scale = state.chosen.length > 4 ? 0.6 : 1; // a crowd is drawn finer
+  const guess = (colour) => lines(faded(colour, 0.7), 2, "2px,3px");
+  const guesses = { left: guess(colours.left), right: guess(colours.right), middle: guess("#2b2f36") };
+  const seen = dots({ line: { color: "#fff", width: 1 } });
+  const filled = dots({ symbol: "circle-open", line: { width: 2 } });
+  const [named, drawn, joined] = [names(), [], []];
   for (const k of state.chosen) {
     const person = people[k];
-    const points = joints.map((_, j) => position(k, frame, j));
-    for (const [a, b] of bones) {
-      if (!known(points[a]) || !known(points[b])) continue;
-      const guess = isFilled(person, frame, a) || isFilled(person, frame, b);
-      const colour = jointColour(person, b);
-      addBone(guess ? dotted : solid, [points[a], points[b]], guess ? faded(colour, 0.7) : colour);
+    const points = joints.map((_, j) => place(k, frame, j));
+    drawn.push(...partTraces(person, frame, points, parts, guesses, 3.5 * scale));
+    for (const [j, point] of points.entries()) {
+      if (!known(point)) continue;
+      const guessed = isFilled(person, frame, j);
+      joined.push({
+        point, guessed, data: data(k, frame, j), text: jointText(person, frame, j),
+        size: (guessed ? 10 : 9) * scale * nearness(point[2]),
+        colour: guessed ? colours.filled : dotColour(person, frame, j),
+      });
     }
-    addJoints({ seen, filled, named }, person, frame, points);
+    addName(named, person, points, up);
   }
-  return [floor, solid, dotted, seen, filled, named];
+  drawn.sort((a, b) => b.depth - a.depth);
+  joined.sort((a, b) => b.point[2] - a.point[2]);
+  for (const dot of joined) addDot(dot.guessed ? filled : seen, dot);
+  return [...Object.values(guesses), ...drawn.map((part) => part.trace), seen, filled, named];
+}
+
+function flatTraces(frame) {
+  const place = (k, n, j) => [...keypoint(k, n, j), 1];
+  return peopleTraces(frame, { place, up: -1, parts: sides, data: keypoint });
+}
+
+// The scene needs its limbs one by one: a near arm hides a far one.
+function sceneTraces(frame) {
+  const project = projector();
+  const place = (k, n, j) => project(position(k, n, j));
+  const floor = lines("#c9ced6", 1);
+  for (const line of scene.floor) addLine(floor, line.map(project));
+  return [floor, ...peopleTraces(frame, { place, up: 1, parts: limbs, data: position })];
 }

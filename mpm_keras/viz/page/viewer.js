@@ -8,18 +8,20 @@ let stale = false;
 // While a frame is being drawn only the latest request is remembered: a slow machine leaves frames out.
 async function draw() {
   stale = true;
+  document.body.dataset.drawn = ""; // nothing, until all is as it should be
   if (drawing) return;
   drawing = true;
+  let frame;
   while (stale) {
     stale = false;
-    const frame = state.frame;
+    frame = state.frame;
     await Promise.all([
       Plotly.react("flat", flatTraces(frame), flatLayout, settings),
-      Plotly.react("scene", sceneTraces(frame), sceneLayout, settings),
+      Plotly.react("scene", sceneTraces(frame), sceneLayout, sceneSettings),
     ]);
-    document.body.dataset.drawn = frame;
   }
   drawing = false;
+  document.body.dataset.drawn = frame;
 }
 
 function show(frame) {

@@ -1,8 +1,9 @@
 // What the two pictures show: axes, floor and camera, and how the user turns the scene.
 
 const REACH = 1.5; // metres from the root joint that no joint of a person exceeds
+const FIELD = 0.36; // tangent of half the angle that the scene is seen under
 
-const bare = { showgrid: false, zeroline: false, showticklabels: false, title: { text: "" } };
+const bare = { visible: false };
 const common = {
   margin: { l: 8, r: 8, t: 4, b: 8 },
   showlegend: false,
@@ -20,10 +21,18 @@ const flatLayout = {
   shapes: [{ type: "rect", x0: 0, y0: 0, x1: width, y1: height, layer: "below", fillcolor: "#f3f4f6",
              line: { color: "#c9ced6", width: 1 } }],
 };
-// The wheel zooms the picture; the scene's camera is turned by `orbit.js`.
-const settings = { displayModeBar: false, scrollZoom: "cartesian", responsive: true, doubleClick: "reset" };
-let sceneLayout;
-let floor;
+// The scene is drawn as its projection (`orbit.js`), so that no WebGL is needed.
+const sceneLayout = {
+  ...common,
+  margin: { l: 0, r: 0, t: 0, b: 0 },
+  plot_bgcolor: "#fff",
+  dragmode: false,
+  xaxis: { ...bare, range: [-FIELD, FIELD], fixedrange: true },
+  yaxis: { ...bare, range: [-FIELD, FIELD], fixedrange: true, scaleanchor: "x" },
+};
+const settings = { displayModeBar: false, scrollZoom: true, responsive: true, doubleClick: "reset" };
+const sceneSettings = { ...settings, scrollZoom: false, doubleClick: false };
+const scene = {}; // the middle and radius of what is seen, metres, and the lines of the floor
 
 // Smallest and largest coordinates of the points that `each` hands to its argument; null for no point.
 function bounds(each) {
@@ -56,21 +65,6 @@ function sceneBox() {
   return box.map(([low, high], i) => [low - 0.1, high + (i === 2 ? 0.25 : 0.1)]);
 }
 
-// Squares of half a metre under the lowest joint, level as the camera is.
-function floorOf(box) {
-  const trace = lines("scatter3d", { z: [], line: { color: [], width: 1 } });
-  const [[left, right], [near, far]] = [0, 1].map((i) => [
-    Math.floor(2 * box[i][0]) / 2, Math.ceil(2 * box[i][1]) / 2,
-  ]);
-  const z = box[2][0];
-  const step = 0.5 * Math.ceil(Math.max(right - left, far - near) / 20); // some forty lines at most
-  for (let x = left; x <= right; x += step) addBone(trace, [[x, near, z], [x, far, z]], "#c9ced6");
-  for (let y = near; y <= far; y += step) addBone(trace, [[left, y, z], [right, y, z]], "#c9ced6");
-  const row = !state.path && state.chosen.length > 1 ? ", people in a row" : "";
-  $$("scene-note").textContent = `squares of ${step} m${row}`;
-  return { trace, box: [[left, right], [near, far], [z, box[2][1]]] };
-}
-
 // The whole picture, or the part of it in which the chosen people are.
 function layOutFlat() {
   const inside = ([x, y]) => x >= 0 && x <= width && y >= 0 && y <= height;
@@ -82,17 +76,21 @@ function layOutFlat() {
   flatLayout.uirevision += 1;
 }
 
+// Squares of half a metre under the lowest joint, level as the camera is.
+function floorOf(box) {
+  const [[left, right], [near, far]] = [0, 1].map((i) => [Math.floor(2 * box[i][0]) / 2, Math.ceil(2 * box[i][1]) / 2]);
+  const step = 0.5 * Math.ceil(Math.max(right - left, far - near) / 20); // some forty lines at most
+  const steps = (low, high) => Array.from({ length: Math.ceil((high - low) / step) + 1 }, (_, n) => low + n * step);
+  const [across, along] = [steps(left, right), steps(near, far)];
+  const z = box[2][0];
+  const row = !state.path && state.chosen.length > 1 ? ", people in a row" : "";
+  $$("scene-note").textContent = `squares of ${step} m${row}`;
+  return [...across.map((x) => along.map((y) => [x, y, z])), ...along.map((y) => across.map((x) => [x, y, z]))];
+}
+
 function layOutScene() {
-  const laid = floorOf(sceneBox());
-  floor = laid.trace;
-  const lengths = laid.box.map(([low, high]) => high - low);
-  const scale = Math.min(2.1 / Math.hypot(...lengths), 1.3 / Math.max(...lengths)); // fills the view
-  const [x, y, z] = lengths.map((length) => scale * length);
-  const axis = (i) => ({ ...bare, visible: false, range: laid.box[i], autorange: false });
-  sceneLayout = {
-    ...common,
-    margin: { l: 0, r: 0, t: 0, b: 0 },
-    scene: { xaxis: axis(0), yaxis: axis(1), zaxis: axis(2), aspectmode: "manual", aspectratio: { x, y, z },
-             camera: cameraOf(orbit), dragmode: false },
-  };
+  const box = sceneBox();
+  scene.middle = box.map(([low, high]) => (low + high) / 2);
+  scene.radius = Math.hypot(...box.map(([low, high]) => high - low)) / 2;
+  scene.floor = floorOf(box);
 }
