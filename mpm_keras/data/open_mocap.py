@@ -17,6 +17,7 @@ from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_17
 
 _TEXTS = ("sequence_name", "subject", "license", "description")
+_SOURCE = "source"  # need not be there
 _ARRAYS = ("root", "relative", "sequence_start", "fps", *_TEXTS)
 
 # What NumPy, zipfile and zlib raise on bytes that are not what they claim to be. RuntimeError is
@@ -60,6 +61,7 @@ def read_open_mocap(path) -> Motion:
         fps=arrays["fps"].astype(np.float32),
         licenses=tuple(arrays["license"].tolist()),
         skeleton=H36M_17,
+        provenance=tuple(arrays[_SOURCE].tolist()) if _SOURCE in arrays else (),
         dataset="open_mocap",
     )
 
@@ -77,7 +79,7 @@ def _load(name: str) -> dict:
                 raise InputError(
                     f"{name}: not an open motion capture archive, it lacks the arrays {', '.join(missing)}"
                 )
-            return {key: archive[key] for key in _ARRAYS}
+            return {key: archive[key] for key in (*_ARRAYS, _SOURCE) if key in archive.files}
     except InputError:
         raise
     except _UNREADABLE as error:
@@ -100,7 +102,7 @@ def _check_layout(name: str, arrays: dict) -> tuple[np.ndarray, tuple[str, ...]]
     if starts[0] != 0 or starts[-1] != frames or (np.diff(starts) <= 0).any():
         raise InputError(f"{name}: sequence_start must ascend from 0 to {frames}, the number of frames")
     clips = len(starts) - 1
-    for key in (*_TEXTS, "fps"):
+    for key in (*_TEXTS, "fps", *({_SOURCE} & set(arrays))):
         if arrays[key].shape != (clips,):
             raise InputError(f"{name}: expected {key} of shape ({clips},), found {arrays[key].shape}")
     _check_types(name, arrays)
@@ -111,7 +113,7 @@ def _check_layout(name: str, arrays: dict) -> tuple[np.ndarray, tuple[str, ...]]
 
 
 def _check_types(name: str, arrays: dict) -> None:
-    for key in _TEXTS:
+    for key in (*_TEXTS, *({_SOURCE} & set(arrays))):
         if arrays[key].dtype.kind != "U":
             raise InputError(f"{name}: expected {key} to hold text, found {arrays[key].dtype}")
     for key in ("root", "relative", "fps"):

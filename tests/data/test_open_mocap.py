@@ -43,6 +43,7 @@ def test_reads_every_field(tmp_path):
     assert motion.subjects == ("cmu01", "accad_male1")
     assert motion.actions == ("walk", "")
     assert motion.licenses == ("free", "CC BY 3.0")
+    assert motion.provenance == ("a", "b") and motion.dataset == "open_mocap"
     assert motion.fps.tolist() == [50, 50]
     assert motion.skeleton is H36M_17
     assert is_open_mocap(path)
@@ -61,6 +62,7 @@ BROKEN = {
     "integer type": lambda a: a.update(sequence_start=np.array([0.0, 3.0, 5.0])),
     r"subject of shape \(2,\)": lambda a: a.update(subject=a["subject"][:1]),
     "subject to hold text": lambda a: a.update(subject=np.array([1, 2])),
+    "source to hold text": lambda a: a.update(source=np.array([1, 2])),
     "fps must be positive": lambda a: a.update(fps=np.array([50, 0])),
     "real numbers": lambda a: a.update(root=a["root"].astype(complex)),
     "all be different": lambda a: a.update(sequence_name=np.array(["x", "x"])),
