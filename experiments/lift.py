@@ -25,7 +25,7 @@ flags.DEFINE_string("person", "main", "main (largest and longest in view), all, 
 flags.DEFINE_boolean("all", False, "The same as --person=all.")
 flags.DEFINE_list("formats", ["npz"], "Any of npz, json, csv, trc, c3d, bvh.")
 flags.DEFINE_boolean("view", False, "Write view.html: 2D and 3D side by side, in any browser, offline.")
-flags.DEFINE_multi_enum("animation", [], ["gif", "mp4"], "Write an animation of each person.")
+flags.DEFINE_multi_enum("animation", [], ["gif", "mp4"], "Write an animation; of a GIF the first 30 seconds.")
 flags.DEFINE_enum(
     "mode",
     "sequence",

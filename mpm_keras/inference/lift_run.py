@@ -13,15 +13,18 @@ from mpm_keras.inference.lifted import LiftedMotion
 from mpm_keras.inference.pose_lifter import PoseLifter
 from mpm_keras.inference.smoothing import one_euro, savitzky_golay
 from mpm_keras.inference.trajectory import estimate_trajectory
+from mpm_keras.keypoints.exchanges import mend_exchanges
+from mpm_keras.keypoints.outliers import drop_outliers
 from mpm_keras.keypoints.readers import read_keypoints
-from mpm_keras.keypoints.tracking import drop_outliers, find_tracks, main_track, mend_exchanges
-from mpm_keras.viz.lifting import animate_lifted
+from mpm_keras.keypoints.tracking import find_tracks, main_track
+from mpm_keras.viz.motion import animate_motion
 from mpm_keras.viz.viewer import write_viewer
 
 MAIN, ALL = "main", "all"
 SMOOTHING = ("none", "one_euro", "savitzky_golay")
 ONE_EURO = {"min_cutoff": 1.5, "beta": 1.0}  # Hz, Hz per m/s
 SAVITZKY_GOLAY_SECONDS = 0.3
+GIF_SECONDS = 30  # a longer one takes too much memory to write and to look at
 
 
 def lift_file(path, config: dict) -> list[tuple[LiftedMotion, list[Path]]]:
@@ -48,17 +51,24 @@ def lift_file(path, config: dict) -> list[tuple[LiftedMotion, list[Path]]]:
     motions = [lift_track(lifter, track, detections, c, path) for track in tracks]
     placement = Placement(gravity_of_pitch(c.camera_pitch), c.floor)
     written = [(motion, write_motion(motion, c.out, c.formats, placement)) for motion in motions]
-    extras = []
-    if c.view:
-        extras.append(Path(c.out) / "view.html")
-        write_viewer(motions, extras[-1], title=Path(path).name)
-    for motion, files in written:
-        for ending in c.animation:
-            files.append(Path(c.out) / f"{motion.name}.{ending}")
-            animate_lifted(files[-1], motion)
-        files.extend(extras)
-        extras = []
+    for file in shown(motions, c, Path(path).name):
+        written[0][1].append(file)
     return written
+
+
+def shown(motions, c, title) -> list[Path]:
+    """Writes the page and the animations of all people together. Returns the files."""
+    files = []
+    if c.view:
+        files.append(Path(c.out) / "view.html")
+        write_viewer(motions, files[-1], title=title)
+    for ending in c.animation:
+        files.append(Path(c.out) / f"animation.{ending}")
+        last = len(motions[0].filled) - 1
+        if ending == "gif":
+            last = min(last, round(GIF_SECONDS * motions[0].fps) - 1)
+        animate_motion(motions, files[-1], last=last, title=title)
+    return files
 
 
 def check_settings(c):
@@ -114,7 +124,7 @@ def chosen_tracks(path, tracks, person) -> list:
 
 def lift_track(lifter, track, detections, c, path) -> LiftedMotion:
     """One person: keypoints put right, lifted, steadied, smoothed and placed."""
-    track = drop_outliers(mend_exchanges(track) if c.mend else track)
+    track = drop_outliers(mend_exchanges(track, fps=detections.fps) if c.mend else track)
     try:
         motion = lifter.lift(
             track.points, track.scores, skeleton=track.skeleton.name, image_size=detections.image_size,

@@ -28,21 +28,35 @@ def named_weights(network) -> dict:
     return {weight.path.partition("/")[2]: weight for weight in network.weights}
 
 
-def save_preset(network, folder, **facts):
+def save_preset(network, folder, storage=None, **facts):
     """Writes a network to a folder, weights first, so that `preset.json` never names what is not there.
 
     Args:
         network: one of `NETWORKS`.
         folder: made if need be; a preset in it is replaced.
+        storage: "float16" halves the file; None keeps the weights' own type. Loading gives float32 again.
         facts: JSON values kept beside the configuration, such as `skeleton` and `fps`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: keras.ops.convert_to_numpy(weight.value) for name, weight in named_weights(network).items()}
+    if storage is not None:
+        arrays = {name: as_stored(name, value, storage) for name, value in arrays.items()}
     atomic_write(folder / "weights.npz", lambda file: np.savez(file, **arrays))
     config = {k: v for k, v in network.get_config().items() if k not in ("name", "trainable", "dtype")}
     header = {"format": FORMAT, "version": VERSION, "network": type(network).__name__, "config": config}
     write_json(folder / "preset.json", {**header, "weights_sha256": sha256(folder / "weights.npz"), "facts": facts})
+
+
+def as_stored(name, value, storage) -> np.ndarray:
+    """Weights in another floating-point type; others as they are. Raises `ValueError` where a value does not fit."""
+    if not np.issubdtype(value.dtype, np.floating):
+        return value
+    with np.errstate(over="ignore"):  # what overflows is refused below, by name
+        stored = value.astype(storage)
+    if not np.isfinite(stored).all():
+        raise ValueError(f"{name}: reaches {np.abs(value).max():g}, more than {storage} holds")
+    return stored
 
 
 def read_preset(folder) -> dict:

@@ -95,3 +95,19 @@ def test_damage_is_named(preset, spoil, message):
     with pytest.raises(InputError, match=message) as raised:
         load_preset(preset)
     assert str(preset) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_half_precision_storage(tmp_path):
+    network = MPMLifter(**SIZE)
+    seed_weights(network)
+    save_preset(network, tmp_path / "whole")
+    save_preset(network, tmp_path / "half", storage="float16")
+    sizes = [(tmp_path / name / "weights.npz").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.9 * sizes[0]
+    revived = load_preset(tmp_path / "half")
+    for old, new in zip(network.weights, revived.weights, strict=True):
+        assert new.dtype == old.dtype
+        np.testing.assert_allclose(to_numpy(new.value), to_numpy(old.value), rtol=1e-3, atol=1e-6)
+    network.weights[0].assign(np.full(network.weights[0].shape, 1e6))
+    with pytest.raises(ValueError, match=r"reaches 1e\+06, more than float16 holds"):
+        save_preset(network, tmp_path / "over", storage="float16")
