@@ -15,6 +15,7 @@ from mpm_keras.keypoints.gathering import (
     check_image_size,
     to_detections,
 )
+from mpm_keras.keypoints.json_values import parse
 
 LAYOUTS = ("mmpose", "alphapose", "openpose", "detectron2", "videopose3d", "mediapipe", "ultralytics", "array", "table")
 MAX_BYTES = 1 << 29  # of a file: two people in a hundred thousand frames take a fifth of it
@@ -79,7 +80,7 @@ def _read_file(path: Path, video) -> Found:
         return array_layouts.read_npy(path)
     text = _text(path)
     if text.lstrip()[:1] in ("{", "["):
-        return json_layouts.read_json_value(path, json_layouts.parse(path, text))
+        return json_layouts.read_json_value(path, parse(path, text))
     if _is_label(text):
         return text_layouts.read_labels(path, [(1, text)])
     if path.suffix.lower() in (".csv", ".tsv", ".txt") or "," in text[:4096]:
@@ -157,7 +158,7 @@ def _is_label(text: str) -> bool:
 
 
 def _json(path):
-    return json_layouts.parse(path, _text(path))
+    return parse(path, _text(path))
 
 
 def _text(path) -> str:

@@ -1,5 +1,6 @@
 """Truncated and altered files of every layout: an `InputError` or people, never anything else."""
 
+import json
 import time
 
 import numpy as np
@@ -70,6 +71,64 @@ def test_damaged_files_end_in_one_line_or_in_people(name, tmp_path):
     assert read < CASES
     target.write_bytes(original)
     assert check(target)
+
+
+JUNK = (
+    None, True, "", "x", -1, 0, 1.5, 10**30, float("nan"), float("inf"), [], {}, [[]], [{}], {"x": 1}, [None], [[[1]]],
+)  # fmt: skip
+    None,
+    True,
+    "",
+    "x",
+    -1,
+    0,
+    1.5,
+    10**30,
+    float("nan"),
+    float("inf"),
+    [],
+    {},
+    [[]],
+    [{}],
+    {"x": 1},
+    [None],
+    [[[1]]],
+)
+
+
+def places(value, path=()):
+    """The way to every value within a JSON value."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+def replaced(value, path, junk):
+    if not path:
+        return junk
+    copy = value.copy()
+    copy[path[0]] = replaced(value[path[0]], path[1:], junk)
+    return copy
+
+
+JSON_LAYOUTS = [name for name, (_, _, file) in WRITERS.items() if file.endswith(".json")]
+
+
+@pytest.mark.parametrize("name", [*JSON_LAYOUTS, "openpose"])
+def test_junk_anywhere_in_json_ends_in_one_line_or_in_people(name, tmp_path):
+    write, joints, file = WRITERS[name]
+    write(tmp_path / file, people(frames=3, joints=joints))
+    target = max(p for p in tmp_path.rglob("*.json"))
+    value = json.loads(target.read_text())
+    ways = sorted({tuple(p) for p in places(value)}, key=lambda p: (len(p), str(p)))
+    rng = np.random.default_rng(0)
+    shallow = [p for p in ways if len(p) < 6]
+    for n in range(CASES):
+        among = ways if n % 4 == 0 else shallow
+        way, junk = among[rng.integers(len(among))], JUNK[rng.integers(len(JUNK))]
+        target.write_text(json.dumps(replaced(value, way, junk)))
+        check(target)
 
 
 def test_a_damaged_frame_of_a_folder_is_named(tmp_path):
