@@ -1,7 +1,7 @@
 """One HTML page to look at lifted motion: 2D and 3D side by side, by double click, without a network.
 
 The page carries plotly.js (from the `plotly` package), the code in `page/` and the motion as whole
-numbers of 16 bits in base64, some 400 bytes a frame and person. It draws one frame at a time, so that
+numbers of 16 bits in base64, some 280 bytes a frame and person. It draws one frame at a time, so that
 a clip may be long.
 """
 
@@ -15,6 +15,7 @@ from string import Template
 
 import numpy as np
 
+from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write
 from mpm_keras.inference.lifted import LiftedMotion
 from mpm_keras.viz.people import FILLED, PEOPLE, check_people, place_filled
@@ -23,7 +24,7 @@ from mpm_keras.viz.skeleton import LEFT, MIDDLE, RIGHT, side_colours
 _CODE = ("data.js", "traces.js", "views.js", "orbit.js", "viewer.js")
 MISSING, _LARGEST = -32768, 32767
 # Finest step and largest value of what the page shows; what lies beyond cannot be drawn.
-_METRES, _ROOT_METRES, _PIXELS = (0.0005, 16.0), (0.001, 1000.0), (1 / 16, 100_000.0)
+_METRES, _ROOT_METRES, _PIXEL = (0.0005, 16.0), (0.001, 1000.0), 1 / 16
 
 
 def write_viewer(motions: list[LiftedMotion], path: str | os.PathLike, title: str = "Lifted motion"):
@@ -39,17 +40,18 @@ def write_viewer(motions: list[LiftedMotion], path: str | os.PathLike, title: st
         title: of the page.
 
     Raises:
+        InputError: if plotly is not installed.
         ValueError: if there is nobody or nothing to show, or the people are not of one clip.
     """
     check_people(motions)
     data = _json(_page_data(motions))
     parts = resources.files("mpm_keras.viz") / "page"
     template, style, *code = ((parts / name).read_text("utf-8") for name in ("viewer.html", "viewer.css", *_CODE))
-    scripts = {"plotly": _plotly_js(), "code": "\n".join(['\n"use strict";\n{', *code, "}\n"])}
+    scripts = {"plotly": _plotly_js(path), "code": "\n".join(['\n"use strict";\n{', *code, "}\n"])}
     page = Template(template).substitute(
         scripts, title=html.escape(title), style=style, data=data, hashes=" ".join(map(_hash, scripts.values()))
     )
-    atomic_write(path, lambda file: file.write(page.encode()))
+    atomic_write(path, lambda file: file.write(page.encode("utf-8", "replace")))
 
 
 def _page_data(motions) -> dict:
@@ -83,7 +85,7 @@ def _person(motion, colour) -> dict:
         "name": str(motion.name),
         "colour": colour,
         "positions": _packed(motion.positions_3d, *_METRES),
-        "keypoints": _packed(place_filled(motion), *_PIXELS),
+        "keypoints": _packed(place_filled(motion), _PIXEL, 4 * max(motion.image_size)),
         "confidence": _base64((255 * certain).round().astype("u1")),
         "filled": _base64(np.asarray(motion.filled, bool).astype("u1")),
         "assumptions": {str(key): _text(value) for key, value in motion.assumptions.items()},
@@ -117,11 +119,11 @@ def _json(value) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _plotly_js() -> str:
+def _plotly_js(path) -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise ImportError("the viewer needs plotly: pip install plotly") from error
+        raise InputError(f"{os.fspath(path)}: the viewer needs the package plotly: pip install plotly") from error
     return get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")  # as a browser reads it, for the hash
 
 

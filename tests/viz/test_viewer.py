@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 
 import numpy as np
 import pytest
 from lifted_people import lifted_people
 
+from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_16
 from mpm_keras.viz import viewer
 
@@ -69,6 +71,15 @@ def test_values_that_cannot_be_drawn(people):
     assert base64.b64decode(viewer._person(nowhere, "#000000")["confidence"]) == bytes(60 * 17)
 
 
+def test_keypoints_far_off_do_not_coarsen_the_rest(people):
+    wild = people[0].keypoints_2d.copy()
+    wild[:, 3] = 1e5
+    found = unpacked(viewer._person(dataclasses.replace(people[0], keypoints_2d=wild), "#000000")["keypoints"])
+    found = found.reshape(60, 17, 2)
+    assert np.isnan(found[0, 3]).all()
+    np.testing.assert_allclose(found[0, 0], people[0].keypoints_2d[0, 0], atol=1 / 16)
+
+
 def test_filled_joints_are_placed_by_the_rest_of_the_body(people):
     rng = np.random.default_rng(0)
     pose = rng.normal(size=(60, 17, 3)).astype(np.float32)
@@ -86,9 +97,12 @@ def test_strings_stay_strings(tmp_path):
     motions = [
         dataclasses.replace(m, assumptions={HOSTILE: float("nan")}) for m in lifted_people(1, 10, names=[HOSTILE])
     ]
-    viewer.write_viewer(motions, tmp_path / "view.html", title=HOSTILE)
+    viewer.write_viewer(motions, tmp_path / "view.html", title=HOSTILE + "\udcff")
     text = (tmp_path / "view.html").read_text("utf-8")
-    assert "<img" not in text.replace(viewer._plotly_js(), "") and text.count('document.title="broken"</script>') == 0
+    assert (
+        "<img" not in text.replace(viewer._plotly_js(tmp_path), "")
+        and text.count('document.title="broken"</script>') == 0
+    )
     assert page_data(tmp_path / "view.html")["people"][0]["name"] == HOSTILE
     assert page_data(tmp_path / "view.html")["people"][0]["assumptions"] == {HOSTILE: "NaN"}
 
@@ -124,6 +138,13 @@ def test_what_is_not_one_clip_is_refused(people, tmp_path):
     with pytest.raises(ValueError, match=r"expected 3D.*\(60, 16, 3\)"):
         viewer.write_viewer([dataclasses.replace(one, skeleton=H36M_16)], path)
     assert not path.exists()
+
+
+def test_without_plotly(people, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(InputError, match=r"view\.html: the viewer needs the package plotly"):
+        viewer.write_viewer(people, tmp_path / "view.html")
+    assert not list(tmp_path.iterdir())
 
 
 # ---- in a browser -----------------------------------------------------------------------------------

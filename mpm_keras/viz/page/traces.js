@@ -27,8 +27,8 @@ const dots = (marker) => ({
   marker: { color: [], size: [], opacity: 1, ...marker },
 });
 const names = () => ({
-  type: "scatter", mode: "text", x: [], y: [], text: [], hoverinfo: "skip", cliponaxis: false,
-  textposition: "top center", textfont: { size: 12, color: [] },
+  type: "scatter", mode: "markers+text", x: [], y: [], text: [], hoverinfo: "skip", cliponaxis: false,
+  textposition: "top center", textfont: { size: 12, color: [] }, marker: { size: 14, opacity: 0 }, // room for the dot
 });
 
 // Lines as Plotly wants them: points, then a gap.
