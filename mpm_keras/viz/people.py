@@ -40,7 +40,8 @@ def place_filled(motion: LiftedMotion) -> np.ndarray:
     """
     seen_2d = np.asarray(motion.keypoints_2d, float)
     flat = np.asarray(motion.positions_3d, float)[..., :2]
-    known = np.isfinite(seen_2d).all(-1) & np.isfinite(flat).all(-1)
+    near = np.abs(np.nan_to_num(seen_2d)) < 4 * max(motion.image_size)  # a detector's nonsense would spoil the fit
+    known = (np.isfinite(seen_2d) & near & np.isfinite(flat)).all(-1)
     weight = known[..., None] / np.maximum(known.sum(1), 1)[:, None, None]
     points, target = np.where(known[..., None], flat, 0.0), np.where(known[..., None], seen_2d, 0.0)
     centre, middle = (weight * points).sum(1, keepdims=True), (weight * target).sum(1, keepdims=True)

@@ -77,7 +77,9 @@ def test_keypoints_far_off_do_not_coarsen_the_rest(people):
     found = unpacked(viewer._person(dataclasses.replace(people[0], keypoints_2d=wild), "#000000")["keypoints"])
     found = found.reshape(60, 17, 2)
     assert np.isnan(found[0, 3]).all()
-    np.testing.assert_allclose(found[0, 0], people[0].keypoints_2d[0, 0], atol=1 / 16)
+    np.testing.assert_allclose(found[17, 4:11], people[0].keypoints_2d[17, 4:11], atol=1 / 16)
+    unspoilt = viewer.place_filled(people[0])[17, 11:14]  # the left arm, filled in
+    np.testing.assert_allclose(found[17, 11:14], unspoilt, atol=5.0)  # placed by the others all the same
 
 
 def test_filled_joints_are_placed_by_the_rest_of_the_body(people):
@@ -327,22 +329,23 @@ def test_clicking_through_the_page(people, browser, tmp_path):
 @pytest.mark.slow  # as above
 def test_speed_and_the_end_of_a_clip(browser, tmp_path):
     path = tmp_path / "view.html"
-    viewer.write_viewer(lifted_people(1, 200, fps=60.0), path)
+    viewer.write_viewer(lifted_people(1, 1000, fps=60.0), path)
     page = Page(browser, path)
-    advanced = []
+    rates = []
     for speed in ("0.25", "2"):
         page.set(0)
         page.click(f"#speed option[value='{speed}']")
+        start = time.monotonic()
         page.click("#play")
         time.sleep(1.0)
         page.click("#play")
-        advanced.append(page.frame())
-    assert advanced[0] >= 5 and advanced[1] > 4 * advanced[0]
+        rates.append(page.frame() / (time.monotonic() - start))
+    assert rates == pytest.approx([60 / 4, 60 * 2], rel=0.5)  # frames a second
     page.click("#loop")
-    page.set(190)
+    page.set(990)
     page.click("#play")
     page.until("document.querySelector('#play').textContent === 'Play'")
-    assert page.frame() == 199
+    assert page.frame() == 999
     page.close()
 
 
