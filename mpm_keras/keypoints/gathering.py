@@ -87,6 +87,7 @@ def to_detections(path, found: Found, convention=None, image_size=None, fps=None
     seen = (scores > 0).any(axis=1)
     if not seen.any():
         raise InputError(f"{path}: expected people, found none in any frame of this {found.layout} file")
+    _note_outside(points, scores, size, notes)
     order = np.flatnonzero(seen)[np.argsort(frames[seen], kind="stable")]
     frames, ids = frames[order], ids[order]
     return Detections(
@@ -250,6 +251,15 @@ def _in_pixels(path, found, points, size):
     if size is None:
         raise InputError(f"{path}: its coordinates are shares of the picture; expected an image size to go with them")
     return points * np.asarray(size, np.float64)
+
+
+def _note_outside(points, scores, size, notes):
+    """Says where many joints lie outside the picture: the size is then hardly that of the video."""
+    if size is not None:
+        known = points[scores > 0]
+        share = ((known < -0.1 * np.array(size)) | (known > 1.1 * np.array(size))).any(axis=-1).mean()
+        if share > 0.05:
+            notes.append(f"{share:.0%} of the joints lie outside a picture of {size[0]} x {size[1]} pixels")
 
 
 def _unique_ids(frames, ids, notes):

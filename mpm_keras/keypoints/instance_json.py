@@ -62,7 +62,7 @@ def _with_scores(path, frame, points, scores):
 def alphapose(path, people) -> Found:
     found = Found("alphapose")
     images = [p.get("image_id") if isinstance(p, dict) else None for p in people]
-    numbers = frame_numbers(path, images)
+    numbers = frame_numbers(path, images, found.notes)
     for number, person in zip(numbers, people, strict=True):
         if "keypoints" not in person:
             raise InputError(f"{path}: frame {number}: expected people with keypoints")
@@ -83,18 +83,19 @@ def _alphapose_id(path, person):
 def alphapose_by_image(path, images) -> Found:
     """AlphaPose's other forms: {image: {"people": [{"pose_keypoints_2d"}]}} or {"bodies": [{"joints"}]}."""
     found = Found("alphapose", notes=list(_of_video_length))
-    for number, image in zip(frame_numbers(path, list(images)), images.values(), strict=True):
+    for number, image in zip(frame_numbers(path, list(images), found.notes), images.values(), strict=True):
         for person in as_list(path, image.get("people", image.get("bodies")), f"people of frame {number}"):
             flat = person.get("pose_keypoints_2d", person.get("joints")) if isinstance(person, dict) else None
             found.add(number, triples(path, number, flat))
     return found
 
 
-def frame_numbers(path, names) -> list[int]:
+def frame_numbers(path, names, notes) -> list[int]:
     """Frame numbers from image names or ids: a plain number (12, "12.jpg") is one, counted from 0.
 
     Names around a number ("walk_0007.png") are those of a folder of images, which begins with the
-    first of them; names without numbers are frames in the order of their first mention.
+    first of them; names without numbers are frames in the order of their first mention. What was
+    assumed goes to `notes`.
     """
     numbers, plain_numbers = [], True
     for name in names:
@@ -107,8 +108,11 @@ def frame_numbers(path, names) -> list[int]:
             numbers.append(integer(path, name, "image_id"))
     if any(number is None for number in numbers):
         order = {name: i for i, name in enumerate(dict.fromkeys(names))}
+        notes.append("images without numbers in their names are taken in the order of the file")
         return [order[name] for name in names]
     first = 0 if plain_numbers else min(numbers)
+    if first:
+        notes.append(f"frames are counted from the first image with somebody, number {first}")
     return [number - first for number in numbers]
 
 

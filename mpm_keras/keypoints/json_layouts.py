@@ -82,12 +82,26 @@ def _of_list(path, value):
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise _unknown(path, "a list") from None
+        return _ragged(path, value)
     return plain(path, array)
+
+
+def _ragged(path, frames):
+    """Lists of frames of people (K, 2 or 3), as many people as there are in each."""
+    found = Found("array", normalised=None, num_frames=len(frames))
+    for number, frame in enumerate(frames):
+        for person in as_list(path, frame, f"people of frame {number}"):
+            if not (isinstance(person, list) and person and isinstance(person[0], list)):
+                raise _unknown(path, "a list")
+            found.add(number, person)
+    return found
 
 
 def _of_frames(path, frames, header):
     """A list of frames, each with MediaPipe's landmarks or with Ultralytics' results."""
+    first = next((f[0] for f in frames if isinstance(f, list) and f and isinstance(f[0], dict)), {})
+    if "x" in first and "y" in first:  # landmarks and nothing else
+        frames = [{LANDMARKS[0]: frame} if isinstance(frame, list) or frame is None else frame for frame in frames]
     dictionaries = [f for f in frames if isinstance(f, dict)]
     if any(name in f for f in dictionaries for name in LANDMARKS):
         return mediapipe(path, frames, header)

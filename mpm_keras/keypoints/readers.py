@@ -50,11 +50,10 @@ def read_keypoints(path, *, layout=None, image_size=None, fps=None, video=None) 
         video: which video of a file with several.
 
     Raises:
-        InputError: one line that names the file and what was expected.
-        ValueError: for an unknown `layout`.
+        InputError: one line that names the file and what was expected, or an unknown `layout`.
     """
     if layout is not None and layout not in LAYOUTS and layout not in CONVENTIONS:
-        raise ValueError(f"unknown layout {layout!r}; known: {', '.join((*LAYOUTS, *CONVENTIONS))}")
+        raise InputError(f"unknown layout {layout!r}; known: {', '.join((*LAYOUTS, *CONVENTIONS))}")
     path = Path(os.fspath(path))
     image_size, fps = check_image_size(path, image_size), check_fps(path, fps)
     try:

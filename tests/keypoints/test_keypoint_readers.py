@@ -196,7 +196,7 @@ def test_plain_arrays_of_other_joints(tmp_path):
         read_keypoints(tmp_path / "a.npy", layout="body25")
     with pytest.raises(InputError, match="of layout mmpose, found array"):
         read_keypoints(tmp_path / "a.npy", layout="mmpose")
-    with pytest.raises(ValueError, match="unknown layout"):
+    with pytest.raises(InputError, match="unknown layout"):
         read_keypoints(tmp_path / "a.npy", layout="kinect")
 
 
@@ -236,6 +236,49 @@ def test_wide_table_of_numbered_landmarks(tmp_path):
     assert found.skeleton is MEDIAPIPE_33 and found.num_frames == 2
     np.testing.assert_allclose(found.points[0, 9], [10 / 100 * 640, 10 / 50 * 480], rtol=1e-5)
     np.testing.assert_allclose(found.scores, 0.9, rtol=1e-6)
+
+
+def test_lists_of_landmarks_and_of_people(tmp_path):
+    video = people(joints=33)
+    frames = [
+        [{"x": x / 640, "y": y / 480, "z": 0, "visibility": s} for x, y, s in f[0].tolist()] if f else None
+        for f in video
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(frames))
+    found = read_keypoints(tmp_path / "a.json", image_size=SIZE)
+    assert found.layout == "mediapipe" and found.num_frames == 6
+    np.testing.assert_allclose(found.points, expected(video, alone=True)[1][..., :2], atol=1e-3)
+    video = people()
+    (tmp_path / "b.json").write_text(json.dumps([[p.tolist() for p in frame] for frame in video]))
+    found = read_keypoints(tmp_path / "b.json")
+    assert found.layout == "array"
+    np.testing.assert_array_equal(found.frame, expected(video)[0])
+    np.testing.assert_allclose(found.points, expected(video)[1][..., :2], atol=1e-3)
+
+
+def test_frames_of_numbered_images(tmp_path):
+    people_of = [{"image_id": name, "keypoints": people()[1][0].ravel().tolist()} for name in
+                 ("walk_0009.png", "walk_0007.png", "out/walk_0012.png")]  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(people_of))
+    found = read_keypoints(tmp_path / "a.json")
+    assert found.frame.tolist() == [0, 2, 5] and any("number 7" in note for note in found.notes)
+
+
+def test_a_wrong_image_size_is_noted(tmp_path):
+    mmpose(tmp_path / "a.json", people())
+    assert not read_keypoints(tmp_path / "a.json", image_size=SIZE).notes
+    (note,) = read_keypoints(tmp_path / "a.json", image_size=(200, 150)).notes
+    assert "outside a picture of 200 x 150" in note
+
+
+def test_openpose_layout_with_other_joints_than_its_own(tmp_path):
+    for joints, skeleton in ((17, COCO_17), (26, HALPE_26)):  # Pose2Sim and Sports2D write so
+        folder = tmp_path / str(joints)
+        folder.mkdir()
+        for i, frame in enumerate(people(joints=joints)):
+            (folder / f"cam01_{i:06d}.json").write_text(openpose_frame(frame))
+        found = read_keypoints(folder)
+        assert found.skeleton is skeleton and found.num_frames == 6 and found.frame[0] == 1
 
 
 def test_one_id_for_two_people_is_no_id(tmp_path):
