@@ -54,7 +54,8 @@ def read(paths, *, body_model=None, fps=50.0, workers=None, cache=None, progress
             `male/model.npz`, `SMPLH_MALE.npz` and the like. None takes the proportions of
             `smpl.MEAN_BODY` for everybody and says so in a warning.
         fps: frames a second of the clips returned; resampled with cubic splines.
-        workers: processes; by default one per core. 1 stays in this process.
+        workers: processes; by default one per core. 1 stays in this process; with more, a script of one's
+            own must call from below `if __name__ == "__main__"`, as always in Python.
         cache: folder that keeps each converted file, so that a run that was broken off goes on
             where it stopped. A file that changed, another body model or another rate is converted anew.
         progress: draw a bar; by default if stderr is a terminal.

@@ -3,9 +3,9 @@
 `docs/custom_data.md` explains how to write one. All of its keys:
 
     {"joints": {"Hip": ["hip_left", "hip_right"], "RHip": "hip_right", ...},   Human3.6M joint -> the file's
-     "units": "mm",                    m, cm, mm, inch or metres per unit
+     "units": "mm",                    m, cm, mm, inch or metres per unit; a C3D file tells its own
      "up": "y",                        x, y or z, with a minus if that axis points down
-     "fps": 120,                       needed but for C3D, which knows it
+     "fps": 120,                       frames a second; a C3D file tells its own
      "handed": "right",                left for left-handed coordinates, such as Unity's
      "array": "positions",             .npz: the array (frames, joints, 3)
      "names": ["hip_left", ...],       .npz: the names of its joints; or the array in the file that has them
@@ -40,7 +40,7 @@ _DEFAULTS = {
     "joints": None, "units": None, "up": None, "fps": None, "handed": "right", "array": "positions", "names": "names",
     "fill_gaps": 0.0, "floor": "lowest", "license": "", "subject": "",
 }  # fmt: skip
-_NEEDED = ("joints", "units", "up")
+_NEEDED = ("joints", "up")
 _BODY = (0.8, 2.6)  # metres that a stretched body may measure from ankle to crown, along its bones
 _LONGEST_HEADER = 1 << 20  # characters of the first line of a CSV file
 
@@ -105,7 +105,8 @@ def read_mapping(source) -> dict:
             raise InputError(f"the key {missing[0]!r} is missing")
         mapping = {**_DEFAULTS, **given}
         mapping["joints"] = _joint_table(mapping["joints"])
-        mapping["units"] = _unit(mapping["units"])
+        if mapping["units"] is not None:
+            mapping["units"] = _unit(mapping["units"])
         if mapping["fps"] is not None:
             mapping["fps"] = positive(mapping["fps"], "fps", 0.99, 10000)
         mapping["fill_gaps"] = positive(mapping["fill_gaps"], "fill_gaps", -1e-9, 10)
@@ -173,12 +174,13 @@ def read_clip(path, mapping, fps=50.0) -> np.ndarray:
     with named(path):
         if path.suffix.lower() not in readers:
             raise InputError(f"expected one of {', '.join(SUFFIXES)}")
-        names, positions, rate = readers[path.suffix.lower()](path, mapping)
-        rate = mapping["fps"] or rate
-        if rate is None:
-            raise InputError("the frame rate is not known: the mapping needs 'fps'")
+        names, positions, rate, unit = readers[path.suffix.lower()](path, mapping)
+        rate, unit = mapping["fps"] or rate, mapping["units"] or unit
+        for key, value in (("fps", rate), ("units", unit)):
+            if value is None:
+                raise InputError(f"the file does not tell: the mapping needs {key!r}")
         points = fill_gaps(_derive(names, positions, mapping["joints"]), int(mapping["fill_gaps"] * rate + 1e-9))
-        points = _upright(points * mapping["units"], mapping)
+        points = _upright(points * unit, mapping)
         _check_body(points)
         clip = resample(points, rate, fps)
         return settle(clip, 2) if mapping["floor"] == "lowest" else clip.astype(np.float32)
@@ -195,7 +197,7 @@ def _read_npz(path, mapping):
         listed = arrays[listed].tolist()
     if len(listed) != positions.shape[1]:
         raise InputError(f"{mapping['array']}: {positions.shape[1]} joints, but {len(listed)} names")
-    return listed, positions, None
+    return listed, positions, None, None
 
 
 def _read_csv(path, mapping):
@@ -213,7 +215,7 @@ def _read_csv(path, mapping):
             values.extend(_cell(row[c], r, header[c]) for c in columns if row)
     if not values:
         raise InputError("expected a header and at least one row")
-    return used, np.frombuffer(values).reshape(-1, len(used), 3), None
+    return used, np.frombuffer(values).reshape(-1, len(used), 3), None, None
 
 
 def _columns(header, used) -> list[int]:
@@ -237,7 +239,7 @@ def _cell(text, row, title) -> float:
 
 def _read_c3d(path, mapping):
     points = read_c3d(path)
-    return list(points.labels), points.positions, points.fps
+    return list(points.labels), points.positions, points.fps, UNITS.get(points.unit.lower())
 
 
 def _check_known(used, known):

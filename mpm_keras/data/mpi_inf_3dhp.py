@@ -18,6 +18,7 @@ import numpy as np
 
 from mpm_keras.data.foreign import named, numbers, positive
 from mpm_keras.data.mpi_inf_3dhp_files import read_calibration, read_hdf5, read_mat5
+from mpm_keras.data.progress import track
 from mpm_keras.data.safe_pickle import load_archive
 from mpm_keras.data.views import Views
 from mpm_keras.errors import InputError
@@ -145,7 +146,8 @@ def read_sequences(paths, *, annotation="univ_annot3", cameras=CHEST_HIGH) -> li
         raise ValueError(f"cameras must be in 0..{CAMERAS - 1}, found {bad[0]}")
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     sequences, seen = [], {}
-    for path in (file for given in paths for file in find_files(Path(given))):
+    files = [file for given in paths for file in find_files(Path(given))]
+    for path in track(files, len(files), "MPI-INF-3DHP"):
         with named(path):
             for sequence in _read_file(path, annotation, cameras):
                 key = (sequence.name, sequence.camera)

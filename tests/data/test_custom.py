@@ -71,7 +71,7 @@ def test_three_formats_are_one(tmp_path):
         write_csv(tmp_path / "b.csv", values): mapping(),
         write_csv(tmp_path / "d.csv", values * 100, pattern="{}.{}", delimiter=";"): mapping(units="cm"),
         write_csv(tmp_path / "e.csv", values / 0.0254, pattern="{} {}", delimiter="\t"): mapping(units=0.0254),
-        tmp_path / "c.c3d": mapping(units="mm", fps=None),
+        tmp_path / "c.c3d": mapping(units=None, fps=None),
     }
     for path, table in files.items():
         found = read(path, table)
@@ -161,7 +161,7 @@ def test_a_folder(tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"units": None}, "'units' is missing"),
+        ({"up": None}, "'up' is missing"),
         ({"units": "feet"}, "units: expected"),
         ({"units": True}, "units: expected"),
         ({"up": "north"}, "up: expected x, y, z"),
@@ -218,6 +218,7 @@ def csv_text(change):
             "n: expected joint names",
         ),
         (lambda p: write_npz(p / "a.npz", markers(world())), {"fps": None}, "needs 'fps'"),
+        (lambda p: write_npz(p / "a.npz", markers(world())), {"units": None}, "needs 'units'"),
         (lambda p: write_npz(p / "a.npz", markers(world())), {"units": "mm"}, "check 'units'"),
         (lambda p: write_npz(p / "a.npz", np.full((50, 18, 3), np.inf)), {}, "is missing in frames 0"),
         (csv_text(lambda t: t.replace("LWrist_y", "LWrist_q")), {}, "has no joint 'LWrist'"),
