@@ -93,9 +93,8 @@ def _all_pairs(skeleton: Skeleton, parts):
 def _differences(track, seen, parts):
     """(F, P, 2) left minus right in body extents, and (F, P) how much each counts, 0 where not found."""
     pairs = np.array([pair for part in parts for pair in part])
-    share = np.concatenate(
-        [np.full(len(part), min(1.0, (3, 3, 2)[i] / max(len(part), 1))) for i, part in enumerate(parts)]
-    )
+    most = (3, 3, 2)  # many joints of a face say no more than two
+    share = np.concatenate([np.full(len(p), min(1.0, m / max(len(p), 1))) for p, m in zip(parts, most, strict=True)])
     points, scores = track.points[seen].astype(np.float64), track.scores[seen].astype(np.float64)
     extent = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max(axis=1)
     extent = np.maximum(percentile_filter(extent, 80, size=61, mode="nearest"), 1.0)
@@ -110,6 +109,7 @@ def _decide(times, differences, weights, parts, stride):
     slices = [slice(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
     block = np.floor((times - times[0]) / max(np.diff(times).min(), 1e-9) / stride + 0.5 / stride).astype(np.int64)
     keys = np.flatnonzero(np.diff(block, prepend=-1))
+    keys = keys if len(keys) > 2 else np.arange(len(times))
     costs, jitter = _costs(times[keys], differences[keys], weights[keys], slices)
     states = np.zeros(len(times), np.int64)
     steps = np.minimum(np.diff(times[keys], prepend=times[0]), 3 / _USUAL_FPS)
@@ -186,9 +186,7 @@ def _viterbi(costs, exchanged, twist):
     for f in range(2, len(costs)):
         total = value[None] + sum(flat[f, p][index[p]] for p in range(_PARTS))  # [s0, s1, s2]
         best[f] = total.argmin(axis=2)
-        value = (
-            np.take_along_axis(total, best[f][..., None].astype(np.int64), axis=2)[..., 0] + switch + alone[f][:, None]
-        )
+        value = total.min(axis=2) + switch + alone[f][:, None]
     path = np.zeros(len(costs), np.int64)
     path[-1], path[-2] = np.unravel_index(value.argmin(), value.shape)
     for f in range(len(costs) - 1, 1, -1):

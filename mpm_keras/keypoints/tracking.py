@@ -37,9 +37,10 @@ class _Open:
         return self.points + self.velocity * min(frame - self.frame, patience / 2)
 
     def move(self, row, frame, points, scores, extent, track_id):
-        step = np.nanmedian(points - self.points, axis=0) / (frame - self.frame)
-        if np.isfinite(step).all():
-            self.velocity = 0.5 * self.velocity + 0.5 * step
+        steps = points - self.points
+        steps = steps[np.isfinite(steps[:, 0])]
+        if len(steps):
+            self.velocity = 0.5 * self.velocity + 0.5 * np.median(steps, axis=0) / (frame - self.frame)
         found = scores > 0
         # Joints not found stay where they were expected, so that the next frame has something to compare.
         self.points = np.where(found[:, None], points, self.points + self.velocity * (frame - self.frame))
@@ -211,9 +212,10 @@ def _distances(where, sure, points, scores, extent, order):
 
 
 def _one_way(where, sure, points, scores, extent):
-    apart = np.linalg.norm(where[:, None] - points[None], axis=-1) / extent[..., None]
-    weight = np.where(np.isfinite(apart), sure[:, None] * scores[None], 0.0)
-    apart = np.minimum(np.nan_to_num(apart), 20.0)
+    apart = np.hypot(*np.moveaxis(where[:, None] - points[None], -1, 0)) / extent[..., None]
+    known = np.isfinite(apart)
+    weight = np.where(known, sure[:, None] * scores[None], 0.0)
+    apart = np.where(known, np.minimum(apart, 20.0), 0.0)
     total = weight.sum(axis=-1)
     return np.where(total > 0, (weight * apart).sum(axis=-1) / np.maximum(total, 1e-12), 20.0)
 

@@ -133,6 +133,12 @@ def test_too_little_to_tell_is_left_alone():
         points[:frames], scores[:frames] = track.points[:frames], track.scores[:frames]
         few = dataclasses.replace(track, points=points, scores=scores)
         assert mend_exchanges(few) is few
+    for fps in (30, 240):
+        for frames in range(3, 30, 3):
+            short = dataclasses.replace(
+                track, points=track.points[:frames], scores=track.scores[:frames], exchanged=track.exchanged[:frames]
+            )
+            assert mend_exchanges(short, fps=fps) is short
     one = np.zeros_like(track.scores)
     one[:, 3] = 1.0
     assert not mend_exchanges(dataclasses.replace(track, scores=one)).exchanged.any()

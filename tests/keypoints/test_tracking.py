@@ -150,7 +150,7 @@ def test_ten_thousand_frames_of_two_people_in_seconds():
     found, _ = detections([one, two])
     start = time.process_time()
     assert len(find_tracks(found)) == 2
-    assert time.process_time() - start < 20  # some 2 s
+    assert time.process_time() - start < 30  # some 2 s
 
 
 @pytest.mark.shared
