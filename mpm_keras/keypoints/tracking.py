@@ -119,12 +119,14 @@ def _assign(detections, rows, least, rate):
     extents = _extents(points, least)
     order = detections.skeleton.flip_order
     patience = _PATIENCE * rate
-    made, live, known = [], [], set()
+    made, live, resting, known = [], [], {}, set()  # resting: tracks that only their id can bring back
     starts = np.flatnonzero(np.diff(frame, prepend=-1))
     for start, end in zip(starts, np.append(starts[1:], len(frame)), strict=True):
         now = int(frame[start])
-        live = [t for t in live if now - t.frame <= patience or t.track_id >= 0]
         here = np.arange(start, end)
+        resting |= {t.track_id: t for t in live if now - t.frame > patience and t.track_id >= 0}
+        back = [resting.pop(i) for i in ids[here].tolist() if i in resting]
+        live = [t for t in live if now - t.frame <= patience] + back
         pairs = []
         if live:
             cost = _costs(live, now, points[here], scores[here], extents[here], ids[here], known, order, rate)

@@ -64,6 +64,27 @@ def test_people_who_cross_stay_themselves():
         assert np.abs(np.abs(steps) - 6).max() < 2 and len(set(np.sign(steps))) == 1
 
 
+@pytest.mark.parametrize("speed, hidden", [(3, 8), (3, 20), (6, 12), (10, 8)])
+def test_who_is_hidden_while_they_cross_comes_back(speed, hidden):
+    half = 450 // speed
+    meeting = range(half - hidden // 2, half + hidden // 2)
+    near = walk(200, speed, range(2 * half))
+    far = walk(1100, -speed, [f for f in range(2 * half) if f not in meeting], y=380.0)
+    tracks = find_tracks(detections([near, far])[0])
+    assert sorted(len(frames_of(t)) for t in tracks) == sorted([len(near), len(far)])
+    for track in tracks:
+        at = np.median(track.points[frames_of(track)][..., 0], axis=1)
+        assert len(set(np.sign(np.diff(at[::5])))) == 1
+
+
+def test_an_id_for_every_frame_takes_no_longer():
+    path = walk(200, 0.1, range(3000))
+    found, _ = detections([path], ids=lambda frame, people: frame)
+    start = time.process_time()
+    assert len(find_tracks(found)) == 1
+    assert time.process_time() - start < 10  # some 0.5 s
+
+
 def test_people_come_and_go():
     one, late = walk(200, 2, range(60)), walk(900, 0, range(30, 90))
     later = walk(200, 2, range(200, 260))  # after more than a second: a new person
