@@ -1,10 +1,15 @@
-"""Damages files and hands them to a reader: only `InputError` may come out, in one line."""
+"""Damages files and hands them to a reader: only `InputError` may come out, in one line.
 
+The environment variable FUZZ_CASES asks for more cases, or fewer.
+"""
+
+import os
 import random
 import time
 
 from mpm_keras.errors import InputError
 
+CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 SLOWEST = 5.0  # seconds for one damaged file
 
 
@@ -32,7 +37,7 @@ def damaged(good: bytes, cases: int, seed=0):
         yield bytes(data)
 
 
-def fuzz(read, path, cases=2000, seed=0) -> int:
+def fuzz(read, path, cases=CASES, seed=0) -> int:
     """Calls read(path) with damaged contents of the file at path. Returns how many were refused.
 
     Fails for any exception but `InputError`, a message of more than one line or without the file's

@@ -131,7 +131,7 @@ def load_body_model(path) -> BodyModel:
     """
     path = Path(path)
     with named(path):
-        arrays = _load_pickled(path) if path.suffix.lower() == ".pkl" else load_archive(path, _ARRAYS)
+        arrays = _load_arrays(path)
         vertices = numbers(arrays["v_template"], (None, 3), "v_template")
         count = len(vertices)
         regressor = numbers(arrays["J_regressor"], (None, count), "J_regressor")
@@ -160,13 +160,16 @@ def _points_on_the_head(vertices, head) -> list[int]:
     return [int(np.where(face, vertices[:, 2], -np.inf).argmax()), int(vertices[:, 1].argmax())]
 
 
-def _load_pickled(path) -> dict:
+def _load_arrays(path) -> dict:
+    """The arrays of a model file. Raises `InputError`; with advice where it holds arrays of other packages."""
     try:
-        arrays = load_pickle(path)
+        arrays = load_pickle(path) if path.suffix.lower() == ".pkl" else load_archive(path, _ARRAYS)
     except InputError as error:
+        if not any(package in str(error) for package in ("chumpy", "scipy")):
+            raise
         raise InputError(
-            f"{error}; body models pickled with chumpy or sparse arrays are not read: save {', '.join(_ARRAYS)} of it "
-            "as dense arrays with numpy.savez, where chumpy is installed, and give that .npz"
+            f"{error}; body models of chumpy or sparse arrays are not read: where chumpy is installed, save "
+            f"{', '.join(_ARRAYS)} of it as dense arrays with numpy.savez, and give that .npz"
         ) from None
     if not isinstance(arrays, dict):
         raise InputError(f"expected a dictionary of arrays, found {type(arrays).__name__}")

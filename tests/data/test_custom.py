@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing import fuzz
+from fuzzing import CASES, fuzz
 from test_c3d import c3d_bytes
 
 from mpm_keras.data.custom import fill_gaps, read, read_clip, read_mapping
@@ -244,13 +244,13 @@ def test_damaged_files(tmp_path, suffix):
     else:
         (write_npz if suffix == "npz" else write_csv)(path, values)
         table = read_mapping(mapping())
-    assert fuzz(lambda p: read_clip(p, table), path) > 300
+    assert fuzz(lambda p: read_clip(p, table), path) > CASES / 8
 
 
 def test_damaged_mappings(tmp_path):
     path = tmp_path / "mapping.json"
     path.write_text(json.dumps(mapping()))
-    assert fuzz(read_mapping, path, cases=600) > 100
+    assert fuzz(read_mapping, path, cases=CASES // 3) > CASES / 20
 
 
 def test_a_mapping_is_needed(tmp_path):
