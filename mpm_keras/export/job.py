@@ -169,7 +169,7 @@ def describe(network, header: Mapping, preset, part: str, export_format: str, si
             "network": network.normalization,
         },
         "source": {
-            "preset": Path(preset).name,
+            "preset": preset_name(preset),
             "network": header["network"],
             "config": header["config"],
             "weights_sha256": header["weights_sha256"],
@@ -182,6 +182,12 @@ def describe(network, header: Mapping, preset, part: str, export_format: str, si
     if export_format == "openvino":
         card["compile_with"] = OPENVINO_OPTIONS  # otherwise bfloat16 where the processor has it
     return card
+
+
+def preset_name(preset) -> str:
+    """The folder's name, or that of the run it is the network of; no path of the machine it was on."""
+    path = Path(preset).resolve()
+    return path.parent.name if path.name == "network" else path.name
 
 
 def described(signature) -> dict:

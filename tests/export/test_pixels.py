@@ -1,5 +1,6 @@
 """Pixels into an exported graph do what the package does with them, on the active backend."""
 
+import keras
 import numpy as np
 import pytest
 from harness import seed_weights, to_numpy
@@ -38,14 +39,15 @@ def test_a_camera_follows_as_in_a_clip_of_that_length(hidden):
     pixels = FollowedPixels(FRAMES, RATE)
     found, view = pixels.enter(PIXELS, IMAGES, hidden)
     poses = RNG.normal(size=(2, FRAMES, 17, 3)).astype("float32")
+    tensor = keras.ops.convert_to_tensor(poses)
     for i, (points, size) in enumerate(zip(PIXELS, IMAGES, strict=True)):
         seen = np.ones(points.shape[:2], bool) if hidden is None else ~hidden[i]
         turned, turns = follow(rays_of(points, max(size), size / 2), seen, RATE)
         assert abs(turns - np.eye(3)).max() > 0.05
         np.testing.assert_allclose(to_numpy(found)[i], turned, atol=2e-5)
         back = turn_back(poses[i], turns)
-        np.testing.assert_allclose(to_numpy(pixels.leave(poses, view))[i], back, atol=2e-5)
-        middle = to_numpy(pixels.leave(poses[:, FRAMES // 2 : FRAMES // 2 + 1], view))[i]
+        np.testing.assert_allclose(to_numpy(pixels.leave(tensor, view))[i], back, atol=2e-5)
+        middle = to_numpy(pixels.leave(tensor[:, FRAMES // 2 : FRAMES // 2 + 1], view))[i]
         np.testing.assert_allclose(middle, back[FRAMES // 2 : FRAMES // 2 + 1], atol=2e-5)
 
 

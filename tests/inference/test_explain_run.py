@@ -13,6 +13,9 @@ from mpm_keras.inference.pose_lifter import PoseLifter
 from mpm_keras.models import MPMLifter, save_preset
 from mpm_keras.skeletons import H36M_17
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="attribution maps run on TensorFlow alone"
+)
 RNG = np.random.default_rng(0)
 SIZE = (640, 480)
 CONFIG = dict(
@@ -79,7 +82,6 @@ def test_wrong_joints_are_named():
         checked_joint("Hip", H36M_17)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="attribution maps run on TensorFlow alone")
 def test_a_file_is_explained(tmp_path):
     preset = make_preset(tmp_path / "preset", "noisy")
     np.save(tmp_path / "points.npy", walk(30))
