@@ -9,7 +9,7 @@ from mpm_keras.data.safe_pickle import load_archive
 from mpm_keras.errors import InputError
 from mpm_keras.files import UNREADABLE
 from mpm_keras.keypoints.gathering import JOINT_COUNTS, Found
-from mpm_keras.skeletons import H36M_17
+from mpm_keras.skeletons import H36M_17, MEDIAPIPE_33
 
 _POINTS = ("keypoints", "keypoint", "kpts", "points", "pose_2d", "poses", "poses_2d", "positions_2d")
 _SCORES = ("scores", "keypoint_scores", "keypoint_score", "confidence", "confidences", "conf")
@@ -42,7 +42,10 @@ def read_npy(path) -> Found:
 
 
 def plain(path, values, scores=None) -> Found:
-    """(F, K, 2 or 3) of one person, (P, F, K, 2 or 3) or (F, P, K, 2 or 3) of several; 3 is x, y, score."""
+    """(F, K, 2 or 3) of one person, (P, F, K, 2 or 3) or (F, P, K, 2 or 3) of several; 3 is x, y, score.
+
+    Of MediaPipe's joints also (..., 33, 4): x, y, z, visibility.
+    """
     values = numbers(path, values)
     if scores is not None:
         scores = numbers(path, scores)
@@ -51,6 +54,8 @@ def plain(path, values, scores=None) -> Found:
         if scores.shape != values.shape[:-1]:
             raise InputError(f"{path}: expected scores of shape {values.shape[:-1]}, found {scores.shape}")
         values = np.concatenate([values[..., :2], scores[..., None]], axis=-1)
+    if values.shape[-2:] == (MEDIAPIPE_33.num_joints, 4):
+        values = values[..., [0, 1, 3]]  # MediaPipe's x, y, z, visibility
     if values.ndim == 2 and values.shape[0] in JOINT_COUNTS and values.shape[1] in (2, 3):
         values = values[None]
     if values.ndim not in (3, 4) or values.shape[-2] not in JOINT_COUNTS or values.shape[-1] not in (2, 3):
@@ -58,6 +63,10 @@ def plain(path, values, scores=None) -> Found:
         raise InputError(
             f"{path}: expected keypoints of shape (F, K, 2) or (F, K, 3), K of {counts}, or such of P people, "
             f"found {values.shape}"
+        )
+    if values.shape[-1] == 3 and (values[..., 2] < 0).sum() > 0.02 * values[..., 2].size:
+        raise InputError(
+            f"{path}: expected x, y, score of every joint, found third values down to {np.nanmin(values[..., 2]):.3g}"
         )
     people = values[:, None] if values.ndim == 3 else _frames_first(path, values)
     length, count = people.shape[:2]

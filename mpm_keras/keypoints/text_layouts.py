@@ -1,6 +1,7 @@
 """Keypoints in text: tables (MediaPipe and others, as CSV) and Ultralytics' label files."""
 
 import csv
+import math
 import re
 
 import numpy as np
@@ -140,7 +141,8 @@ def _joint_and_axis(cell):
 def _bare(path, values) -> Found:
     """Numbers without a header: a row a frame, x, y or x, y, score of joint after joint."""
     width = values.shape[1]
-    fits = [(count, size) for count in (17, 25, 26, 33) for size in (2, 3) if count * size == width]
+    shapes = [(count, size) for count in (17, 25, 26, 33) for size in (2, 3)] + [(33, 4)]
+    fits = [shape for shape in shapes if math.prod(shape) == width]
     if len(fits) != 1:
         raise InputError(f"{path}: expected columns x, y or x, y, score of 17, 25, 26 or 33 joints, found {width}")
     return plain(path, values.reshape(len(values), *fits[0]))

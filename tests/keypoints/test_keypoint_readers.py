@@ -190,6 +190,12 @@ def test_plain_arrays_of_other_joints(tmp_path):
     for joints, skeleton in ((25, BODY_25), (26, HALPE_26), (33, MEDIAPIPE_33)):
         np.save(tmp_path / "a.npy", np.full((9, joints, 2), 5.0))
         assert read_keypoints(tmp_path / "a.npy").skeleton is skeleton
+    landmarks = np.full((9, 33, 4), [0.25, 0.5, -0.1, 0.75])
+    np.save(tmp_path / "a.npy", landmarks)
+    np.savetxt(tmp_path / "a.csv", landmarks.reshape(9, -1), delimiter=",")
+    for file in ("a.npy", "a.csv"):
+        found = read_keypoints(tmp_path / file, image_size=SIZE)
+        assert (found.points == [160, 240]).all() and (found.scores == 0.75).all()
     np.save(tmp_path / "a.npy", np.full((9, 17, 2), 5.0))
     assert read_keypoints(tmp_path / "a.npy", layout="h36m17").skeleton is H36M_17
     with pytest.raises(InputError, match="25 joints"):
@@ -205,7 +211,7 @@ def test_plain_arrays_of_other_joints(tmp_path):
     [
         np.zeros((9, 16, 2)), np.zeros((9, 17, 4)), np.zeros((5, 6, 17, 2)), np.zeros((0, 17, 2)), np.zeros(3),
         np.zeros((0, 4, 17, 2)), np.array("text"), np.full((9, 17, 2), np.nan), np.full((9, 17, 2), 1j),
-        np.random.default_rng(0).uniform(-1, 1, (9, 17, 2)),
+        np.random.default_rng(0).uniform(-1, 1, (9, 17, 2)), np.random.default_rng(0).normal(0, 99, (9, 17, 3)),
     ],
     ids=lambda array: f"{array.shape}{array.dtype}",
 )  # fmt: skip
