@@ -20,6 +20,25 @@ def poses(dims, frames, joints, batch=3, seed=1):
     return values
 
 
+# Tensors and parameters that the released networks have, batch norm statistics not counted.
+FIGURES = [
+    ("stage2", 27, 4, 17, 157, 5209702),
+    ("stage2", 243, 4, 16, 189, 7006816),
+    ("stage1", 243, 4, 17, 153, 4017498),
+    ("stage1", 81, 4, 16, 153, 3930709),
+    ("completion", 243, 4, 17, 185, 5071706),
+    ("refine", 1, 0, 17, 4, 140322),
+]
+
+
+@pytest.mark.parametrize("kind, frames, layers, joints, tensors, parameters", FIGURES)
+def test_the_layout_of_these_tests_is_the_released_one(kind, frames, layers, joints, tensors, parameters):
+    widths = dict(width=256, encoder_width=1024 if kind == "refine" else 512, feed_forward=512)
+    state = random_state(kind, frames=frames, joints=joints, layers=layers, **widths)
+    trained = [v.size for k, v in state.items() if "running" not in k and "num_batches" not in k]
+    assert (len(state), sum(trained)) == (tensors, parameters)
+
+
 @pytest.mark.parametrize(
     "size",
     [
