@@ -52,13 +52,20 @@ def save_2d(path, table, symmetry=([4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16])
     return path
 
 
-def save_cdf(path, poses):
-    """A recording as the release has it: one record of (frames, 96), millimetres."""
+def save_cdf(path, poses, majority="column_major", compressed=0, whole=0, data_type=21):
+    """A recording as the release has it: one record of (frames, 96), millimetres.
+
+    `compressed` of the variable and `whole` of the file are gzip levels; `data_type` is 21 for float32, 45 for float64.
+    """
     from cdflib import cdfwrite
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = cdfwrite.CDF(str(path), cdf_spec={"Majority": "row_major"}, delete=path.exists())
-    spec = {"Variable": "Pose", "Data_Type": 21, "Num_Elements": 1, "Rec_Vary": True, "Dim_Sizes": [len(poses), 96]}
-    file.write_var(spec, var_data=(poses.reshape(1, len(poses), 96) * 1000).astype(np.float32))
+    file = cdfwrite.CDF(str(path), cdf_spec={"Majority": majority, "Compressed": whole}, delete=path.exists())
+    spec = {"Variable": "Pose", "Data_Type": data_type, "Num_Elements": 1, "Rec_Vary": True}
+    spec |= {"Dim_Sizes": [len(poses), 96], "Compress": compressed}
+    values = poses.reshape(1, len(poses), 96) * np.float32(1000)
+    if majority == "column_major":  # cdflib writes numbers in the order that it is given them
+        values = values.transpose(0, 2, 1).copy().reshape(values.shape)
+    file.write_var(spec, var_data=values.astype(np.float32 if data_type == 21 else np.float64))
     file.close()
     return path

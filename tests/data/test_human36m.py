@@ -188,6 +188,32 @@ def test_cdf_files_give_the_same_arrays(tmp_path):
     assert set(read(tmp_path / "h36m").names) == set(read(tmp_path / "data_3d_h36m.npz").names)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"compressed": 6}, {"whole": 6}, {"majority": "row_major"}, {"data_type": 45}], ids=str
+)
+def test_cdf_files_of_every_kind(tmp_path, options):
+    poses = positions(30)
+    found = read_cdf(save_cdf(tmp_path / "Walking.cdf", poses, **options), "Pose")
+    assert found.shape == (1, 30, 96) and found.dtype == (np.float64 if "data_type" in options else np.float32)
+    np.testing.assert_array_equal(found.reshape(-1, 32, 3), poses * np.float32(1000))
+    with pytest.raises(InputError, match=r"Walking\.cdf: expected one variable 'Other' in it, found 0"):
+        read_cdf(tmp_path / "Walking.cdf", "Other")
+
+
+def test_a_cdf_file_that_claims_too_much_is_refused(tmp_path):
+    path = save_cdf(tmp_path / "Walking.cdf", positions(30))
+    whole = path.read_bytes()
+    at = whole.index(b"Pose") + 256 + 4  # the first size, after the name and the number of dimensions
+    assert int.from_bytes(whole[at : at + 4], "big") == 30
+    for frames, message in (
+        (29, "11520 bytes of values where there should be 11136"),
+        (2**30, "claims 412316860416 bytes"),
+    ):
+        path.write_bytes(whole[:at] + frames.to_bytes(4, "big") + whole[at + 4 :])
+        with pytest.raises(InputError, match=message):
+            read_cdf(path, "Pose")
+
+
 def nan(table):
     table["S1"]["Walking 1"][2, 3, 1] = np.nan
 
