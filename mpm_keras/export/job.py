@@ -34,7 +34,9 @@ def export_preset(preset, export_format: str, out, *, part=None, signature=None,
     """Writes a network in another format, once it was found to give what its source gives.
 
     Beside `out` stands `<out>.json` with names, shapes, units, sums and differences. Runs on any
-    backend; where that cannot export, a process with TensorFlow does it from the same preset.
+    backend; where that cannot export, a process with TensorFlow does it from the same preset. The
+    exported network is run on the CPU: a source on an accelerator that computes float32 products
+    with fewer bits may differ by more than the tolerance.
 
     Args:
         preset: folder of a preset or of a run, or the name of a preset of the package.
