@@ -124,7 +124,9 @@ def chosen_tracks(path, tracks, person) -> list:
 
 def lift_track(lifter, track, detections, c, path) -> LiftedMotion:
     """One person: keypoints put right, lifted, steadied, smoothed and placed."""
-    track = drop_outliers(mend_exchanges(track, fps=detections.fps) if c.mend else track)
+    if c.mend:
+        track = mend_exchanges(track, fps=detections.fps)
+    track = drop_outliers(track, fps=detections.fps)
     try:
         motion = lifter.lift(
             track.points, track.scores, skeleton=track.skeleton.name, image_size=detections.image_size,
