@@ -1,5 +1,6 @@
 """What all experiment scripts share: flags, configuration, the run folder and the exit codes."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
+EXIT_RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped from outside, the same command goes on
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -221,7 +223,7 @@ def run(main, positional=None):
         return rest
 
     def guarded(argv):
-        from mpm_keras.errors import InputError
+        from mpm_keras.errors import InputError, Preempted
 
         check_backend()
         try:
@@ -230,6 +232,12 @@ def run(main, positional=None):
             fail(error)
         except FloatingPointError as error:  # a training that diverged
             fail(error, code=1)
+        except Preempted as error:
+            fail(error, code=EXIT_RUN_AGAIN)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            fail(f"{error.filename or 'the disk'}: no space left; what was saved before is whole", code=1)
 
     app.run(guarded, flags_parser=parse)
 

@@ -1,6 +1,10 @@
-"""The one error that a user's input may raise."""
+"""The errors that are not bugs: a user's input, and being asked to stop."""
 
 
 class InputError(ValueError):
     """Bad input from outside: a file, a flag or an array. The message is one line that names the
     offending thing and says what was expected; scripts print it and exit with code 2."""
+
+
+class Preempted(Exception):
+    """A run that was asked to terminate and saved before it did; scripts exit with code 75."""

@@ -120,9 +120,14 @@ class CheckpointFolder:
         return sorted(self.folder.glob("state-*.npz"))
 
     def save(self, trainer, position: Position) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"state-{position.updates:09d}.npz"
-        save_state(path, trainer, position)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_state(path, trainer, position)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be written ({error.strerror or error}); checkpoints before it are whole"
+            ) from error
         others = [other for other in self.paths() if other != path]  # a damaged one may stand after it
         for old in others[: len(others) + 1 - self.keep]:
             old.unlink()

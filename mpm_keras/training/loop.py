@@ -5,6 +5,7 @@ import keras
 from mpm_keras.data.windows import NumpyPipeline
 from mpm_keras.errors import InputError
 from mpm_keras.training.callbacks import RunProgress
+from mpm_keras.training.preemption import StopOnSignal
 
 PIPELINES = ("auto", "numpy", "tfdata")
 
@@ -39,19 +40,23 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
         epochs: in all, those already done counted in.
         progress: knows where to start and when to stop.
         validation: data for `validation_data`, or None.
+
+    Raises:
+        Preempted: the process was sent SIGTERM; the state is saved.
     """
     progress.set_model(trainer)  # also where there is nothing left to train
-    while (start := progress.position).epoch < epochs and not progress.finished:
-        last = start.epoch + 1 if start.step else epochs
-        source = make_pipeline(batches, pipeline, start.epoch, start.step, last)
-        trainer.fit(
-            source,
-            initial_epoch=start.epoch,
-            epochs=last,
-            steps_per_epoch=batches.num_steps - start.step,
-            validation_data=validation,
-            callbacks=[*callbacks, progress],  # last: what the others refuse is not saved
-            shuffle=False,  # the pipelines do it
-            verbose=verbose,
-        )
+    with StopOnSignal(progress) as stop:
+        while (start := progress.position).epoch < epochs and not progress.finished:
+            last = start.epoch + 1 if start.step else epochs
+            source = make_pipeline(batches, pipeline, start.epoch, start.step, last)
+            trainer.fit(
+                source,
+                initial_epoch=start.epoch,
+                epochs=last,
+                steps_per_epoch=batches.num_steps - start.step,
+                validation_data=validation,
+                callbacks=[*callbacks, progress, stop],  # these last: what the others refuse is not saved
+                shuffle=False,  # the pipelines do it
+                verbose=verbose,
+            )
     progress.save()

@@ -1,7 +1,13 @@
 """The folder of a run: one configuration, its checkpoints and its results."""
 
 import json
+import os
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock there
+    fcntl = None
 
 from mpm_keras.errors import InputError
 from mpm_keras.files import write_json
@@ -43,12 +49,31 @@ class Workdir:
                 )
 
     def begin(self):
-        """Makes the folder and writes `config.json`. Called when all input has proved good."""
+        """Makes the folder, locks it and writes `config.json`. Called when all input has proved good.
+
+        Raises `InputError` where another process holds the folder, or it cannot be written.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._lock()
             write_json(self.path / "config.json", self.config)
         except OSError as error:
             raise InputError(f"--workdir {self.path}: cannot be written ({error.strerror})") from error
+
+    def _lock(self):
+        """Keeps other processes out until this one ends, however it ends: the file stays open."""
+        if fcntl is None:
+            return
+        self.lock = open(self.path / ".lock", "a+")  # noqa: SIM115
+        try:
+            fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.lock.seek(0)
+            owner = self.lock.read().strip() or "unknown"
+            raise InputError(f"--workdir {self.path}: another process ({owner}) is at work in it") from error
+        self.lock.truncate(0)
+        self.lock.write(str(os.getpid()))
+        self.lock.flush()
 
     def write_metrics(self, metrics: dict):
         """Writes `metrics.json`."""

@@ -1,0 +1,76 @@
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from tiny_training import make_data, make_trainer
+
+from mpm_keras.errors import InputError, Preempted
+from mpm_keras.training.callbacks import RunProgress
+from mpm_keras.training.checkpoints import CheckpointFolder, Position, read_state
+from mpm_keras.training.loop import fit
+from mpm_keras.training.workdir import Workdir
+
+
+class KillAt(keras.callbacks.Callback):
+    """Sends this process SIGTERM in the middle of a batch."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == self.batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run(folder, callbacks=()):
+    """Two epochs of four batches, from wherever the folder's run stopped."""
+    trainer, checkpoints = make_trainer(), CheckpointFolder(folder)
+    start = checkpoints.restore_newest(trainer) or Position()
+    progress = RunProgress(checkpoints, 4, 2, start)
+    fit(trainer, make_data(), epochs=2, progress=progress, callbacks=callbacks, pipeline="numpy", verbose=0)
+    return read_state(checkpoints.paths()[-1])[0]
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Preempted, match="stopped by SIGTERM after 4 steps; saved"):
+        run(tmp_path / "killed", [KillAt(1)])
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert [path.name for path in CheckpointFolder(tmp_path / "killed").paths()] == ["state-000000004.npz"]
+    resumed, straight = run(tmp_path / "killed"), run(tmp_path / "straight")
+    assert resumed.keys() == straight.keys()
+    for name in straight:
+        np.testing.assert_array_equal(resumed[name], straight[name], err_msg=name)
+
+
+def test_a_second_process_is_refused(tmp_path):
+    config = {"workdir": str(tmp_path / "run")}
+    mine = Workdir(config)
+    mine.begin()
+    mine.begin()  # the same process may
+    code = (
+        "import sys; from mpm_keras.training.workdir import Workdir; from mpm_keras.errors import InputError\n"
+        "try: Workdir({'workdir': sys.argv[1]}).begin()\n"
+        "except InputError as error: print(error)\n"
+    )
+    other = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True, check=True)
+    assert f"another process ({os.getpid()}) is at work in it" in other.stdout
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path, monkeypatch):
+    trainer, checkpoints = make_trainer(), CheckpointFolder(tmp_path)
+    fit(trainer, make_data(), epochs=1, progress=RunProgress(checkpoints, 4, 2, Position()), verbose=0)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(InputError, match=r"state-000000009.npz: cannot be written \(No space left on device\)"):
+        checkpoints.save(trainer, Position(1, 0, 9))
+    assert [path.name for path in tmp_path.iterdir()] == ["state-000000008.npz"]
+    read_state(tmp_path / "state-000000008.npz")
