@@ -28,6 +28,8 @@ _WHERE = {
     "save_preset": "mpm_keras.models",
     "LiftedMotion": "mpm_keras.inference.lifted",
     "PoseLifter": "mpm_keras.inference.pose_lifter",
+    "StreamingLifter": "mpm_keras.inference.streaming",
+    "export_preset": "mpm_keras.export",
     "complete_clip": "mpm_keras.inference.clips",
     "lift_clip": "mpm_keras.inference.clips",
 }

@@ -49,7 +49,7 @@ def explain(path, config: dict) -> dict:
         raise InputError(f"--frame: {path} has the frames 0 to {len(track.points) - 1}, found {c.frame}")
     if c.mend:
         track = mend_exchanges(track, fps=detections.fps)
-    window = window_of(lifter, drop_outliers(track), detections, frame)
+    window = window_of(lifter, drop_outliers(track, fps=detections.fps), detections, frame)
     samples = c.samples if c.method == "smoothgrad" else 0
     attribution = attribute(
         lifter.network, window.pose_2d, joint, root=skeleton.root, hidden=window.hidden, samples=samples,
