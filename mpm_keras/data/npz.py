@@ -4,6 +4,7 @@ import math
 import os
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 
@@ -120,7 +121,9 @@ def _read_header(file) -> tuple[tuple, bool, np.dtype]:
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
         raise InputError(f"version {version} of the .npy format is not read")
-    return readers[version](file)
+    with warnings.catch_warnings():  # of Python's parser, about headers that make no sense
+        warnings.simplefilter("ignore")
+        return readers[version](file)
 
 
 def _map_member(file, info, size: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -
             if keep:
                 views = _views(path, source.select(keep), options)
                 drawn = views.weights * np.float32(weight if split == "train" else 1)
-                found[split].append(dataclasses.replace(views, weights=drawn))
+                found[split].append((path, dataclasses.replace(views, weights=drawn)))
     for split in splits:
         if not found[split]:
             other = "name --test_subjects or use --split=validation"
@@ -95,7 +96,7 @@ def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -
             raise InputError(f"{', '.join(map(str, paths))}: no clip for {split}; {advice}")
     if unknown := sorted({*options.validation_subjects, *options.test_subjects} - subjects):
         raise InputError(f"{', '.join(map(str, paths))}: no subject {unknown[0]!r}; found {_listed(subjects)}")
-    return found
+    return {split: _told_apart(parts) for split, parts in found.items()}
 
 
 def _listed(names, most=12) -> str:
@@ -107,7 +108,16 @@ def load_views(paths, options: SourceOptions) -> list[Views]:
     """All clips of sources, whoever their subjects. Arguments and errors as `load_splits`."""
     if not paths:
         raise InputError("no data: name at least one source")
-    return [_views(path, _read(path, options), options) for path in paths]
+    return _told_apart([(path, _views(path, _read(path, options), options)) for path in paths])
+
+
+def _told_apart(parts) -> list[Views]:
+    """The views of (path, views); those whose name another source uses too get their source's path in front."""
+    uses = Counter(name for _, views in parts for name in views.names)
+    return [
+        dataclasses.replace(views, names=tuple(n if uses[n] == 1 else f"{path}:{n}" for n in views.names))
+        for path, views in parts
+    ]
 
 
 def _read(path, options) -> Motion | Views:

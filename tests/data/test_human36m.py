@@ -8,6 +8,7 @@ from fuzzing import fuzz
 from human36m_files import RECORDINGS, all_positions, detections, positions, save_2d, save_3d, save_cdf
 
 from mpm_keras import geometry
+from mpm_keras.data import human36m_cameras as human36m_cameras_module
 from mpm_keras.data.cdf import read_cdf
 from mpm_keras.data.human36m import ACTIONS, KEPT_JOINTS, action_of, read, read_positions
 from mpm_keras.data.human36m_cameras import CAMERAS, SUBJECTS, human36m_cameras
@@ -61,6 +62,20 @@ def test_cameras_are_those_published():
     )
     with pytest.raises(ValueError, match="'S2'"):
         human36m_cameras("S2")
+
+
+def test_no_digit_of_the_cameras_is_lost():
+    """They were released as float32 and are printed in full: a wrong digit is no float32."""
+
+    def numbers(value):
+        values = value.values() if isinstance(value, dict) else value
+        return [n for v in values for n in numbers(v)] if isinstance(values, (tuple, type({}.values()))) else [value]
+
+    found = numbers(human36m_cameras_module._INTRINSICS) + numbers(human36m_cameras_module._EXTRINSICS)
+    assert len(found) == 4 * 11 + 7 * 4 * 7
+    assert [n for n in found if float(np.float32(n)) != n] == []
+    for cameras in human36m_cameras_module._EXTRINSICS.values():
+        np.testing.assert_allclose([np.linalg.norm(orientation) for orientation, _ in cameras], 1, atol=3e-7)
 
 
 def test_3d_alone_is_projected_as_videopose3d_does(tmp_path):

@@ -109,6 +109,20 @@ def test_archives_of_17_and_16_joints_share_16(tmp_path):
         load_splits([full, fewer], SourceOptions())
 
 
+def test_sources_may_use_the_same_names(tmp_path):
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for seed, path in enumerate(paths):
+        make_views((30,) * 4, "walk", seed).save(path)
+    splits = load_splits(paths, SourceOptions())
+    names = make_batches(splits["train"], 9, 1, 8).views.names
+    assert len(set(names)) == len(names) and names[0].startswith(f"{paths[0]}:walk/")
+    np.testing.assert_array_equal(
+        splits["train"][0].pose_3d, load_splits(paths[:1], SourceOptions())["train"][0].pose_3d
+    )
+    with pytest.raises(InputError, match="stands for more than one view"):
+        make_batches(load_splits(paths[:1] * 2, SourceOptions())["train"], 9, 1, 8)
+
+
 REFUSED = {
     "expected one for each of 2 sources, found 1": dict(weights=(1.0,)),
     "expected numbers from 0.001 to 1000, found -1": dict(weights=(1.0, -1.0)),

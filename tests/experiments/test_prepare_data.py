@@ -1,5 +1,6 @@
 """The script: prepare, inspect, train on two archives with 16 joints."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,22 @@ def test_prepare_then_inspect(tmp_path):
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
     assert again.stdout.splitlines()[-1] == "picture     b.png"
+
+
+@pytest.mark.slow  # a training, however short, compiles
+def test_train_on_two_archives_with_16_joints(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        done = run("prepare_data", "synthetic", f"--out={name}.npz", "--clips=8", f"--seed={seed}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    small = ["--width=32", "--encoder_width=32", "--layers=1", "--batch_size=8", "--steps=2", "--val_windows=16"]
+    data = ["--data=a.npz,b.npz", "--skeleton=h36m16", "--data_weights=1,0.5", "--window_step=1", "--cameras=1"]
+    refused = run("pretrain", *small, *data, "--mixture=base", "--workdir=none", cwd=tmp_path)
+    assert refused.returncode == 2 and "leave --data_weights out" in refused.stderr.splitlines()[-1]
+    done = run("pretrain", *small, *data, "--workdir=run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    # Two people of four clips each per archive; one validates, one trains: 2000 and half of 2000 windows.
+    assert metrics["train_windows"] == 3000
 
 
 def test_bad_input_is_one_line_and_code_2(tmp_path):
