@@ -25,7 +25,9 @@ def test_turns_mirror_with_the_picture():
 
 def test_following_is_exact_and_can_be_undone():
     rng = np.random.default_rng(1)
-    body = rng.normal(scale=0.4, size=(50, 17, 3)) + [1.5, -0.5, 4.0] + np.linspace(0, 1, 50)[:, None, None] * [-3, 0, 0]
+    body = (
+        rng.normal(scale=0.4, size=(50, 17, 3)) + [1.5, -0.5, 4.0] + np.linspace(0, 1, 50)[:, None, None] * [-3, 0, 0]
+    )
     rays, turns = follow(body[..., :2] / body[..., 2:], np.ones((50, 17), bool), 25.0)
     turned = turn_poses(body, turns)
     np.testing.assert_allclose(rays, turned[..., :2] / turned[..., 2:], atol=1e-5)

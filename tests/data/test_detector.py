@@ -49,7 +49,12 @@ def test_poses_are_those_of_one_person_turned():
 def test_a_face_looks_ahead():
     body = np.zeros((60, 17, 3))  # camera frame, facing the camera: ahead is -z, up is -y, the person's right is -x
     place = {"Thorax": (0, -1.4, 3), "Neck/Nose": (0, -1.5, 3), "Head": (0, -1.7, 3), "Hip": (0, -0.9, 3)}
-    place |= {"LShoulder": (0.2, -1.4, 3), "RShoulder": (-0.2, -1.4, 3), "LHip": (0.1, -0.9, 3), "RHip": (-0.1, -0.9, 3)}
+    place |= {
+        "LShoulder": (0.2, -1.4, 3),
+        "RShoulder": (-0.2, -1.4, 3),
+        "LHip": (0.1, -0.9, 3),
+        "RHip": (-0.1, -0.9, 3),
+    }
     for joint, value in place.items():
         body[:, H36M_17.index(joint)] = value
     found = coco_joints(body, 50.0, np.random.default_rng(0))
