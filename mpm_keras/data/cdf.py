@@ -130,7 +130,8 @@ def _check_variable(records: _Records, at: int) -> None:
     index = records.integer(field + 8, width)
     flags, sparse = (records.integer(field + 8 + 2 * width + n, 4) for n in (0, 4))
     elements = records.integer(field + 8 + 2 * width + 20, 4)
-    if kind != 8 or data_type not in _REALS or elements != 1 or sparse or not flags & 1 or last < 0:
+    varies = flags & 1 or last == 0  # or else there is one record for all
+    if kind != 8 or data_type not in _REALS or elements != 1 or sparse or not varies or last < 0:
         raise InputError("the variable does not hold plain real numbers")
     shape_at = field + 8 + 2 * width + 32 + width + (256 if width == 8 else 64)
     dimensions = records.integer(shape_at, 4)

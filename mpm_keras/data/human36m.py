@@ -102,7 +102,7 @@ def action_of(recording: str) -> str:
 
 def _read_cdf_folder(folder: Path) -> dict:
     """{subject: {recording: (frames, 32, 3)}} of the original release, named as VideoPose3D names them."""
-    files = sorted(p for p in folder.rglob("*.cdf") if p.parent.name == "D3_Positions")
+    files = sorted(p for p in folder.rglob("*.cdf") if p.parent.name == "D3_Positions" and p.stem[:1] != "_")
     if not files:
         raise InputError(f"{folder}: expected S*/MyPoseFeatures/D3_Positions/*.cdf in it, found none")
     found = {}

@@ -52,16 +52,17 @@ def save_2d(path, table, symmetry=([4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16])
     return path
 
 
-def save_cdf(path, poses, majority="column_major", compressed=0, whole=0, data_type=21):
+def save_cdf(path, poses, majority="column_major", compressed=0, whole=0, data_type=21, varies=True):
     """A recording as the release has it: one record of (frames, 96), millimetres.
 
-    `compressed` of the variable and `whole` of the file are gzip levels; `data_type` is 21 for float32, 45 for float64.
+    `compressed` of the variable and `whole` of the file are gzip levels; `data_type` is 21 for float32, 45 for float64;
+    with `varies` False the record is that of all records.
     """
     from cdflib import cdfwrite
 
     path.parent.mkdir(parents=True, exist_ok=True)
     file = cdfwrite.CDF(str(path), cdf_spec={"Majority": majority, "Compressed": whole}, delete=path.exists())
-    spec = {"Variable": "Pose", "Data_Type": data_type, "Num_Elements": 1, "Rec_Vary": True}
+    spec = {"Variable": "Pose", "Data_Type": data_type, "Num_Elements": 1, "Rec_Vary": varies}
     spec |= {"Dim_Sizes": [len(poses), 96], "Compress": compressed}
     values = poses.reshape(1, len(poses), 96) * np.float32(1000)
     if majority == "column_major":  # cdflib writes numbers in the order that it is given them
