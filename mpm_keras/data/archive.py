@@ -13,9 +13,9 @@ import zipfile
 
 import numpy as np
 
-from mpm_keras.data.npz import read_npz
 from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write
+from mpm_keras.npz import read_npz
 
 VERSION = 2
 _ALIGNMENT = 64

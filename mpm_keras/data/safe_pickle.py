@@ -5,9 +5,9 @@ it claims before it is read: a small file that unpacks to much, a shape without 
 member that is no array are refused. Pickled objects go through `mpm_keras.data.pickles`.
 """
 
-from mpm_keras.data.npz import read_npz
 from mpm_keras.data.pickles import loads
 from mpm_keras.errors import InputError
+from mpm_keras.npz import read_npz
 
 __all__ = ["load_archive", "load_pickle", "loads"]
 

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from mpm_keras.data.npz import check_shape
 from mpm_keras.errors import InputError
+from mpm_keras.npz import check_shape
 
 LONG = 256  # from so many bytes on, text and bytes stay where they lie until somebody needs them
 
