@@ -16,7 +16,6 @@
 
 import array
 import csv
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from mpm_keras.data.motion import Motion, resample
 from mpm_keras.data.progress import track
 from mpm_keras.data.safe_pickle import load_archive
 from mpm_keras.errors import InputError
+from mpm_keras.files import read_json
 from mpm_keras.skeletons import H36M_17
 
 SUFFIXES = (".npz", ".csv", ".c3d")
@@ -45,7 +45,7 @@ _BODY = (0.8, 2.6)  # metres that a stretched body may measure from ankle to cro
 _LONGEST_HEADER = 1 << 20  # characters of the first line of a CSV file
 
 
-def read(paths, mapping=None, *, fps=50.0, progress=None) -> Motion:
+def read(paths, mapping, *, fps=50.0, progress=None) -> Motion:
     """Reads joint files.
 
     Args:
@@ -61,8 +61,6 @@ def read(paths, mapping=None, *, fps=50.0, progress=None) -> Motion:
         InputError: the mapping is not one, nothing could be read, or a file that was named itself is
             bad. Bad files of a folder are left out: a `UserWarning` names each, another their number.
     """
-    if mapping is None:
-        raise InputError("joint files need a mapping, see docs/custom_data.md")
     mapping = read_mapping(mapping)
     files, strict = find(paths, SUFFIXES, "joint files")
     results = [_try(path, name, mapping, fps) for path, name in track(files, len(files), "files", progress)]
@@ -95,8 +93,8 @@ def read_mapping(source) -> dict:
     Raises `InputError` that names the file and the key.
     """
     where = "the mapping" if isinstance(source, Mapping) else source
-    with named(where, "a JSON mapping", (OSError, ValueError, ArithmeticError, RecursionError)):
-        given = dict(source) if isinstance(source, Mapping) else json.loads(Path(source).read_text(encoding="utf-8"))
+    with named(where, "a JSON mapping", (OSError, ValueError, ArithmeticError)):
+        given = dict(source) if isinstance(source, Mapping) else read_json(source, "a JSON mapping")
         if not isinstance(given, dict):
             raise InputError(f"expected an object with {', '.join(_NEEDED)}, found {type(given).__name__}")
         if unknown := [str(key)[:40] for key in given if key not in _DEFAULTS]:

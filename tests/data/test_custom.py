@@ -253,11 +253,6 @@ def test_damaged_mappings(tmp_path):
     assert fuzz(read_mapping, path, cases=CASES // 3) > CASES / 20
 
 
-def test_a_mapping_is_needed(tmp_path):
-    with pytest.raises(InputError, match="need a mapping"):
-        read(write_npz(tmp_path / "a.npz", markers(world())))
-
-
 def test_the_example_of_the_documentation(tmp_path, monkeypatch):
     """The Python of docs/custom_data.md, in its order, in a fresh folder."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "custom_data.md").read_text()

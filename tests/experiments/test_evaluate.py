@@ -76,7 +76,7 @@ def test_synthetic_motion_by_every_fifth_frame(network, tmp_path):
     assert metrics["clips"] == 1 and metrics["frames"] == 100 and not metrics["flip"]
     velocities = [name for name in metrics if "velocity" in name]
     assert velocities == [f"{who}_velocity_error_mm_per_frame" for who in ("sequence", "mean_pose")]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "metrics.csv", "metrics.json"]
+    assert sorted(p.name for p in tmp_path.glob("[!.]*")) == ["config.json", "metrics.csv", "metrics.json"]
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["frame_step"] == 5 and "epochs" not in config
 
