@@ -1,7 +1,7 @@
 """Runs the tests on every backend: python tests/run_backends.py [--backends=jax,torch] [pytest arguments]
 
 One pytest process per backend, with KERAS_BACKEND set. The first backend runs everything, the
-others what is not marked `numpy_only`. Ends with a table and the sum, alone on the last line.
+others what is marked neither `numpy_only` nor `once`. Ends with a table and the sum, alone on the last line.
 """
 
 import argparse
@@ -33,7 +33,7 @@ ONE_THREAD = {
 def run(backend: str, first: bool, arguments: list[str], report: Path) -> int:
     """Runs pytest on a backend; returns its exit code, 0 also when nothing was selected."""
     workers = ["-n", str(os.cpu_count() or 1)] if importlib.util.find_spec("xdist") else []
-    selection = [] if first else ["-m", "not numpy_only"]
+    selection = [] if first else ["-m", "not numpy_only and not once"]
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *workers, *selection, *arguments]
     environment = {**ONE_THREAD, **os.environ, "KERAS_BACKEND": backend}
     code = subprocess.run(command, cwd=ROOT, env=environment).returncode

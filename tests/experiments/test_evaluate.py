@@ -69,6 +69,7 @@ def test_everything_from_views_on_disk(network, archive, tmp_path):
             image.verify()
 
 
+@pytest.mark.once
 def test_synthetic_motion_by_every_fifth_frame(network, tmp_path):
     flags = ["--data=synthetic", "--synthetic_clips=4", "--cameras=1", "--split=validation", "--frame_step=5"]
     evaluate(f"--network={network}/network", *flags, f"--workdir={tmp_path}", "--noflip", "--pictures=0")
@@ -81,6 +82,7 @@ def test_synthetic_motion_by_every_fifth_frame(network, tmp_path):
     assert config["frame_step"] == 5 and "epochs" not in config
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -28,6 +28,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.once
 @pytest.mark.slow  # two processes that import Keras
 def test_figures_and_bad_input(tmp_path):
     rng = np.random.default_rng(0)

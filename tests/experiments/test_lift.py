@@ -113,6 +113,7 @@ def test_settings_that_make_no_sense_write_nothing(file, preset, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.once
 def test_the_command(file, preset, tmp_path):
     """And what it says to nonsense, in one line."""
     command = [sys.executable, SCRIPT, file, f"--preset={preset}", "--fps=30", "--image_size=1280x720"]

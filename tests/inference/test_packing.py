@@ -7,6 +7,7 @@ from mpm_keras.inference.packing import pack
 from mpm_keras.inference.pose_lifter import PoseLifter
 from mpm_keras.models import MPMLifter, MPMPretrainer, save_preset
 
+pytestmark = pytest.mark.once
 SMALL = dict(frames=9, layers=1, width=8, encoder_width=12, heads=2, feed_forward=8)
 FACTS = dict(skeleton="h36m17", stride=2, fps=50.0, detector="noisy", confidence_threshold=0.3)
 

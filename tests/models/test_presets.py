@@ -70,7 +70,7 @@ def rewrite_weights(preset, change):
         (lambda p: edit(p, network=["MPMLifter"]), "unknown network"),
         (lambda p: edit(p, config={"frames": 17}), "not a configuration"),
         (lambda p: edit(p, config={"function": "os.system"}), "not a configuration"),
-        (lambda p: (p / "weights.npz").unlink(), "not readable as weights"),
+        (lambda p: (p / "weights.npz").unlink(), "weights.npz: no such file"),
         (lambda p: (p / "weights.npz").write_bytes((p / "weights.npz").read_bytes()[:-9]), "sha256"),
         (
             lambda p: rewrite_weights(p, lambda a: a.pop("decoder/head/dense/bias")),
@@ -86,8 +86,18 @@ def rewrite_weights(preset, change):
         ),
         (
             lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.array([print] * 12)})),
-            "not readable as weights",
+            "pickled objects is refused",
         ),
+        (
+            lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.full(12, np.nan)})),
+            "'decoder/head/dense/bias' holds NaN or infinity",
+        ),
+        (
+            lambda p: rewrite_weights(p, lambda a: a.update({"decoder/head/dense/bias": np.array(["1.5"] * 12)})),
+            "decoder/head/dense/bias holds <U3, the model needs float32",
+        ),
+        (lambda p: edit(p, facts=[1]), "expected facts by name, found list"),
+        (lambda p: edit(p, config={**SIZE, "epsilon": float("nan")}), "NaN is no number"),
     ],
 )
 def test_damage_is_named(preset, spoil, message):
@@ -111,3 +121,44 @@ def test_half_precision_storage(tmp_path):
     network.weights[0].assign(np.full(network.weights[0].shape, 1e6))
     with pytest.raises(ValueError, match=r"reaches 1e\+06, more than float16 holds"):
         save_preset(network, tmp_path / "over", storage="float16")
+
+
+ABSURD = [
+    {"frames": 10**7}, {"joints": 10**8}, {"layers": 10**6}, {"width": 10**9}, {"encoder_width": 10**9},
+    {"feed_forward": 10**9}, {"frames": -9}, {"width": 0}, {"layers": True}, {"layers": 1.0}, {"heads": "2"},
+    {"frames": [9] * 9}, {"width": {"width": 8}}, {"dropout": 1.0}, {"dropout": -0.1}, {"dropout": "none"},
+    {"encoder_dropout": None}, {"epsilon": 0}, {"normalization": "lens"}, {"normalization": ["screen"]},
+    {"name": "x"}, {"trainable": False}, {"dtype": {"class_name": "DTypePolicy", "config": {"name": "float64"}}},
+    {"a" * 10_000: 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ABSURD, ids=lambda change: " ".join(change)[:20])
+def test_absurd_configurations_are_refused_before_anything_is_made(change, preset, monkeypatch):
+    def made(*args, **options):
+        raise AssertionError("a layer was made")
+
+    monkeypatch.setattr("mpm_keras.models.lifter.MPMBackbone", made)
+    config = json.loads((preset / "preset.json").read_text())["config"]
+    edit(preset, config={**config, **change})
+    with pytest.raises(InputError, match="not a configuration of MPMLifter") as caught:
+        load_preset(preset)
+    assert len(str(caught.value)) < 500 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind, change", [("pretrainer", {"decoder_blocks": 10**6}), ("refiner", {"units": 10**9})])
+def test_absurd_configurations_of_the_others(kind, change, tmp_path):
+    save_preset(NETWORKS[kind](), tmp_path)
+    config = json.loads((tmp_path / "preset.json").read_text())["config"]
+    edit(tmp_path, config={**config, **change})
+    with pytest.raises(InputError, match="not a configuration of"):
+        load_preset(tmp_path)
+
+
+def test_a_network_too_large_for_any_machine_is_not_begun():
+    for size in ({"width": 1 << 20}, {"layers": 10**6}, {"encoder_width": 1 << 20}, {"frames": 10**9}):
+        with pytest.raises(ValueError, match="parameters is refused"):
+            MPMLifter(**{**SIZE, **size})
+    for size in ({"frames": 3**7}, {"heads": 10**6}):
+        with pytest.raises(ValueError, match="heads over .* frames are refused"):
+            MPMLifter(**{**SIZE, **size})

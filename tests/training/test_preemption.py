@@ -9,6 +9,7 @@ import pytest
 from tiny_training import make_data, make_trainer
 
 from mpm_keras.errors import InputError, Preempted
+from mpm_keras.files import atomic_write
 from mpm_keras.training.callbacks import RunProgress
 from mpm_keras.training.checkpoints import CheckpointFolder, Position, read_state
 from mpm_keras.training.loop import fit
@@ -48,6 +49,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
         np.testing.assert_array_equal(resumed[name], straight[name], err_msg=name)
 
 
+@pytest.mark.once
 def test_a_second_process_is_refused(tmp_path):
     config = {"workdir": str(tmp_path / "run")}
     mine = Workdir(config)
@@ -62,15 +64,15 @@ def test_a_second_process_is_refused(tmp_path):
     assert f"another process ({os.getpid()}) is at work in it" in other.stdout
 
 
+@pytest.mark.once
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path, monkeypatch):
-    trainer, checkpoints = make_trainer(), CheckpointFolder(tmp_path)
-    fit(trainer, make_data(), epochs=1, progress=RunProgress(checkpoints, 4, 2, Position()), verbose=0)
+    checkpoints = CheckpointFolder(tmp_path)
+    (tmp_path / "state-000000008.npz").write_bytes(b"whole")
 
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
+    def full(path, trainer, position):
+        atomic_write(path, lambda file: file.write(b"half") and os.fsync(-1))
 
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(InputError, match=r"state-000000009.npz: cannot be written \(No space left on device\)"):
-        checkpoints.save(trainer, Position(1, 0, 9))
+    monkeypatch.setattr("mpm_keras.training.checkpoints.save_state", full)
+    with pytest.raises(InputError, match=r"state-000000009.npz: cannot be written \(.+\); checkpoints before it are"):
+        checkpoints.save(None, Position(1, 0, 9))
     assert [path.name for path in tmp_path.iterdir()] == ["state-000000008.npz"]
-    read_state(tmp_path / "state-000000008.npz")
