@@ -58,6 +58,7 @@ def test_finetune_from_pretrained(pretrained, tmp_path):
     assert np.shape(facts["mean_pose_3d"]) == (17, 3)
 
 
+@pytest.mark.once
 def test_best_epoch_on_validation_is_kept(tmp_path):
     metrics = run_finetune(tmp_path / "run", epochs=4, steps=0)
     best = min(epoch["val_center_mpjpe_mm"] for epoch in metrics["history"])
@@ -91,6 +92,7 @@ def test_lifting_needs_pairs(tmp_path):
         run_finetune(tmp_path / "run", data=[str(tmp_path / "only_3d.npz")])
 
 
+@pytest.mark.once
 def test_complete_reports_every_row(pretrained, tmp_path):
     config = {**SMALL, **STAGE_2, "workdir": str(tmp_path), "pretrained": str(pretrained), "steps": 2}
     metrics = complete({**config, "tasks": ["2d", "3d"], "split": "test", "eval_windows": 32})
@@ -118,12 +120,14 @@ def lifter(tmp_path_factory):
     return folder
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("root_depth", ["estimated", "truth"])
 def test_refine_lowers_the_error(lifter, root_depth, tmp_path):
     metrics = refine(refine_config(tmp_path / "run", lifter, root_depth=root_depth, steps=40))
     assert metrics["test_center_mpjpe_mm_after"] < metrics["test_center_mpjpe_mm_before"]
 
 
+@pytest.mark.once
 def test_refine_says_that_it_needs_intrinsics(lifter, tmp_path):
     views = film(synthetic_motion(clips=12, seconds=2))
     views.intrinsics[:] = np.nan
@@ -132,6 +136,7 @@ def test_refine_says_that_it_needs_intrinsics(lifter, tmp_path):
         refine(refine_config(tmp_path / "run", lifter, data=[str(tmp_path / "views.npz")]))
 
 
+@pytest.mark.once
 def test_a_lifter_learns_from_a_detector(tmp_path):
     """The network takes what a detector would give, and its preset says so."""
     noisy = dict(detector="noisy", normalization="window", confidence_threshold=0.3)
