@@ -1,4 +1,4 @@
-"""The errors that are not bugs: a user's input, and being asked to stop."""
+"""The errors that are not bugs, a user's input and being asked to stop, and how to print them."""
 
 
 class InputError(ValueError):
@@ -8,3 +8,8 @@ class InputError(ValueError):
 
 class Preempted(Exception):
     """A run that was asked to terminate and saved before it did; scripts exit with code 75."""
+
+
+def printable(text: str) -> str:
+    """A text with names out of a stranger's file, for a terminal: what would move its cursor is written out."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

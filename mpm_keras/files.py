@@ -1,10 +1,15 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and reading those of strangers with care."""
 
 import json
+import math
 import os
 import zipfile
 import zlib
 from pathlib import Path
+
+from mpm_keras.errors import InputError
+
+MAX_JSON = 8 << 20  # bytes of a configuration or a file of results; Python takes some 20 times as much for its values
 
 # All that reading a damaged or foreign .npz can raise.
 UNREADABLE = (
@@ -30,3 +35,45 @@ def atomic_write(path, write):
 def write_json(path, value):
     """Writes a value as indented JSON."""
     atomic_write(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def check_plain_file(path):
+    """Raises `InputError` for what is missing or is no plain file: reading a pipe or a device may never end."""
+    if not os.path.exists(path):
+        raise InputError("no such file")
+    if not os.path.isfile(path):
+        raise InputError("expected a file, found a folder or a device")
+
+
+def read_json(path, what: str):
+    """The value of a JSON file whose numbers are finite.
+
+    Args:
+        path: the file.
+        what: what it should be, for the message.
+
+    Raises:
+        InputError: the file is missing, larger than `MAX_JSON`, no JSON, nested too deeply, or holds NaN
+            or infinity; one line that names the file.
+    """
+    try:
+        check_plain_file(path)
+        with open(path, "rb") as file:
+            data = file.read(MAX_JSON + 1)
+        if len(data) > MAX_JSON:
+            raise InputError(f"larger than {MAX_JSON >> 20} MiB")
+        return json.loads(data.decode(), parse_float=_finite, parse_constant=_finite)
+    except RecursionError:
+        reason = "nested too deeply"
+    except OSError as error:
+        reason = error.strerror
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:160]
+    raise InputError(f"{path}: expected {what} ({reason})")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number

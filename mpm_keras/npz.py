@@ -1,5 +1,7 @@
-"""`.npz` files, read by what is really in them: sizes are compared before anything is unpacked."""
+"""`.npz` and `.npy` files, read by what is really in them: sizes are compared before anything is unpacked."""
 
+import contextlib
+import functools
 import math
 import os
 import struct
@@ -11,7 +13,7 @@ import zlib
 import numpy as np
 
 from mpm_keras.errors import InputError
-from mpm_keras.files import UNREADABLE
+from mpm_keras.files import UNREADABLE, check_plain_file
 
 # All members of an archive may take so much, unpacked, plus EXPANSION times the file's size.
 ALLOWANCE, EXPANSION = 32 << 20, 50
@@ -40,22 +42,37 @@ def read_npz(path, names=None, *, objects=None, mapped=()) -> dict:
             array of numbers or text (or admitted objects); or it would unpack to far more than its
             size. One line that names the file.
     """
+    with refusal(path, "a complete .npz archive"), open(path, "rb") as file:
+        _check_directory(file)
+        with zipfile.ZipFile(file) as archive:
+            members = _members(archive, os.fstat(file.fileno()).st_size)
+            wanted = list(members) if names is None else list(names)
+            if missing := [name for name in wanted if name not in members]:
+                raise InputError(f"array {missing[0]!r} is missing; found {', '.join(members)[:200] or 'none'}")
+            return {name: _read_member(archive, members[name], objects, name in mapped) for name in wanted}
+
+
+def read_npy(path) -> np.ndarray:
+    """The array of an `.npy` file.
+
+    Raises `InputError`, one line that names the file, where it is missing, damaged or holds anything but
+    numbers or text.
+    """
+    with refusal(path, "a complete .npy file"), open(path, "rb") as file:
+        return _read_array(file, os.fstat(file.fileno()).st_size)
+
+
+@contextlib.contextmanager
+def refusal(path, expected):
+    """Errors of the block, which reads a plain file, as an `InputError` of one line that begins with the file."""
     try:
-        with open(path, "rb") as file:
-            _check_directory(file)
-            with zipfile.ZipFile(file) as archive:
-                members = _members(archive, os.fstat(file.fileno()).st_size)
-                wanted = list(members) if names is None else list(names)
-                if missing := [name for name in wanted if name not in members]:
-                    raise InputError(f"array {missing[0]!r} is missing; found {', '.join(members)[:200] or 'none'}")
-                return {name: _read_member(archive, members[name], objects, name in mapped) for name in wanted}
+        check_plain_file(path)
+        yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     except _DAMAGED as error:
         reason = " ".join(str(error).replace(str(path), "the file").split())[:160] or type(error).__name__
-        raise InputError(f"{path}: not a complete .npz archive ({reason})") from None
+        raise InputError(f"{path}: not {expected} ({reason})") from None
 
 
 def _check_directory(file) -> None:
@@ -97,23 +114,30 @@ def _members(archive, size: int) -> dict:
 
 def _read_member(archive, info, objects, mapped: bool) -> np.ndarray:
     with archive.open(info) as member:
+        stored = mapped and info.compress_type == zipfile.ZIP_STORED
         try:
-            shape, fortran, dtype = _read_header(member)
-            rest = info.file_size - member.tell()
-            if dtype.hasobject:
-                return _read_objects(member, rest, shape, objects)
-            if dtype.kind not in "biufcSU" or dtype.shape or not dtype.itemsize:
-                raise InputError(f"expected numbers or text, found dtype {str(dtype)[:80]}")
-            if check_shape(shape, dtype.itemsize) != rest:
-                raise InputError(f"shape {shape} and dtype {dtype} do not make the {rest} bytes that there are")
-            if mapped and info.compress_type == zipfile.ZIP_STORED and rest:
-                flat = _map_member(archive.fp, info, rest).view(dtype)
-            else:
-                flat = np.empty(math.prod(shape), dtype)
-                _fill(member, memoryview(flat.view(np.uint8)) if flat.size else memoryview(b""))
-            return flat.reshape(shape, order="F" if fortran else "C")
+            map_bytes = functools.partial(_map_member, archive.fp, info) if stored else None
+            return _read_array(member, info.file_size, objects, map_bytes)
         except InputError as error:
             raise InputError(f"{info.filename[:80]}: {error}") from None
+
+
+def _read_array(file, size: int, objects=None, map_bytes=None) -> np.ndarray:
+    """The array of an open `.npy` file of a size; `map_bytes(count)` gives its last bytes without reading them."""
+    shape, fortran, dtype = _read_header(file)
+    rest = size - file.tell()
+    if dtype.hasobject:
+        return _read_objects(file, rest, shape, objects)
+    if dtype.kind not in "biufcSU" or dtype.shape or not dtype.itemsize:
+        raise InputError(f"expected numbers or text, found dtype {str(dtype)[:80]}")
+    if check_shape(shape, dtype.itemsize) != rest:
+        raise InputError(f"shape {shape} and dtype {dtype} do not make the {rest} bytes that there are")
+    if map_bytes and rest:
+        flat = map_bytes(rest).view(dtype)
+    else:
+        flat = np.empty(math.prod(shape), dtype)
+        _fill(file, memoryview(flat.view(np.uint8)) if flat.size else memoryview(b""))
+    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _read_header(file) -> tuple[tuple, bool, np.dtype]:

@@ -26,7 +26,7 @@ from mpm_keras.export.verification import (
 )
 from mpm_keras.files import write_json
 from mpm_keras.inference.pose_lifter import COMPLETION, preset_folder
-from mpm_keras.models.presets import network_folder, read_preset, sha256
+from mpm_keras.models.presets import inner_preset, network_folder, read_preset, sha256
 from mpm_keras.skeletons import SKELETONS
 
 
@@ -97,8 +97,8 @@ def export_preset(preset, export_format: str, out, *, part=None, signature=None,
 def find_part(preset, part: str | None) -> tuple[Path, dict, str]:
     """Folder and contents of the preset that holds the part, and its name; a lifter's may have its completer inside."""
     folder = network_folder(preset_folder(preset))
-    if part == "completer" and (folder / COMPLETION / "preset.json").exists():
-        folder = folder / COMPLETION
+    if part == "completer":
+        folder = inner_preset(folder, COMPLETION) or folder
     header = read_preset(folder)
     return folder, header, part or default_part(header["network"], header["config"])
 

@@ -8,6 +8,8 @@ from mpm_keras.errors import InputError
 from mpm_keras.models.presets import network_folder, read_preset
 from mpm_keras.skeletons import get_skeleton
 
+LARGEST = 1000  # frames a second, and frames between the poses of a window
+
 
 def network_facts(path, network) -> SimpleNamespace:
     """The facts of a trained network's preset.
@@ -24,25 +26,26 @@ def network_facts(path, network) -> SimpleNamespace:
         InputError: names the fact that is missing or does not fit.
     """
     file = network_folder(path) / "preset.json"
-    facts = read_preset(network_folder(path)).get("facts") or {}
+    facts = read_preset(network_folder(path))["facts"]
     for name, kinds in {"skeleton": str, "stride": int, "fps": (int, float)}.items():
         if not isinstance(facts.get(name), kinds):
-            raise InputError(f"{file}: the fact {name!r} is missing or no {name}, found {facts.get(name)!r}")
+            raise InputError(f"{file}: the fact {name!r} is missing or no {name}, found {repr(facts.get(name))[:80]}")
     try:
         joints = get_skeleton(facts["skeleton"]).num_joints
         mean = facts.get("mean_pose_3d")
         mean = None if mean is None else np.array(mean, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{file}: {error}") from error
     if joints != network.joints or (mean is not None and mean.shape != (joints, 3)):
         raise InputError(f"{file}: skeleton {facts['skeleton']} does not fit a network of {network.joints} joints")
-    if not (facts["stride"] >= 1 and 1 <= facts["fps"] < 1e6):
-        raise InputError(f"{file}: stride and fps must be at least 1, found {facts['stride']} and {facts['fps']}")
+    if not (1 <= facts["stride"] <= LARGEST and 1 <= facts["fps"] <= LARGEST):
+        found = f"{facts['stride']} and {facts['fps']}"[:80]
+        raise InputError(f"{file}: stride and fps must be at least 1 and at most {LARGEST}, found {found}")
     optional = {"detector": "none", "confidence_threshold": 0.0}
     optional = {name: facts.get(name, default) for name, default in optional.items()}
     threshold = optional["confidence_threshold"]
     sound = isinstance(threshold, (int, float)) and 0 <= threshold <= 1
     if optional["detector"] not in ("none", "exact", "noisy") or not sound:
-        raise InputError(f"{file}: detector and confidence_threshold make no sense, found {optional}")
+        raise InputError(f"{file}: detector and confidence_threshold make no sense, found {str(optional)[:80]}")
     needed = {name: facts[name] for name in ("skeleton", "stride", "fps")}
     return SimpleNamespace(**needed, **optional, mean_pose_3d=mean)

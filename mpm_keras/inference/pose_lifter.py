@@ -12,7 +12,7 @@ from mpm_keras.inference.facts import network_facts
 from mpm_keras.inference.lifted import LiftedMotion
 from mpm_keras.inference.resampling import poses_at, resample_keypoints
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import copy_preset, load_network, network_folder
+from mpm_keras.models.presets import copy_preset, inner_preset, load_network, network_folder
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.skeletons import DETECTORS, SKELETONS, from_detector, get_skeleton
 
@@ -47,9 +47,8 @@ class PoseLifter:
         """
         folder = preset_folder(name)
         network = load_network(folder, MPMLifter)
-        completer = None
-        if (network_folder(folder) / COMPLETION / "preset.json").exists():
-            completer = load_network(network_folder(folder) / COMPLETION, MPMPretrainer, hidden_frames=0)
+        inner = inner_preset(network_folder(folder), COMPLETION)
+        completer = load_network(inner, MPMPretrainer, hidden_frames=0) if inner else None
         return cls(network, network_facts(folder, network), completer, network_folder(folder))
 
     def save_to_preset(self, folder):

@@ -6,6 +6,9 @@ from keras import ops
 from mpm_keras.layers import FramePositions, PoseEncoder, SpatialMLP, TransformerBlock
 
 MODALITIES = {"2d": 2, "3d": 3}  # coordinates of a joint
+# Beyond these is a slip, or a stranger's joke: some forty times the paper's largest network, and the attention
+# of 8 heads over 1024 frames, 32 MiB for every window of a batch.
+MOST_PARAMETERS, MOST_SCORES = 1 << 28, 1 << 23
 
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
@@ -46,6 +49,7 @@ class MPMBackbone(keras.layers.Layer):
             check_modality(modality)
         if min(frames, joints, layers) < 1:
             raise ValueError(f"frames, joints and layers must be positive, found {frames}, {joints} and {layers}")
+        check_size(frames, layers, width, encoder_width, heads, feed_forward)
         self.frames, self.joints, self.modalities = frames, joints, tuple(modalities)
         self.num_layers, self.width, self.encoder_width, self.heads = layers, width, encoder_width, heads
         self.feed_forward, self.dropout = feed_forward, dropout
@@ -91,6 +95,16 @@ class MPMBackbone(keras.layers.Layer):
         names = ("frames", "joints", "modalities", "width", "encoder_width", "heads")
         names += ("feed_forward", "dropout", "encoder_dropout", "epsilon")
         return {**super().get_config(), **{n: getattr(self, n) for n in names}, "layers": self.num_layers}
+
+
+def check_size(frames, layers, width, encoder_width, heads, feed_forward):
+    """Raises `ValueError` for a backbone that is too large, before it takes the memory."""
+    block = 4 * width**2 + 2 * width * feed_forward
+    count = frames * width + 2 * encoder_width**2 + encoder_width * width + layers * block
+    if count > MOST_PARAMETERS:
+        raise ValueError(f"a network of {count:.3g} parameters is refused; at most {MOST_PARAMETERS:.3g} are made")
+    if heads * frames**2 > MOST_SCORES:
+        raise ValueError(f"{heads} heads over {frames} frames are refused; at most 8 over 1024, or as much")
 
 
 def check_modality(modality):

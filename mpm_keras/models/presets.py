@@ -3,10 +3,12 @@
 preset.json      class and configuration of the network, what else its user must know (skeleton,
                  frame rate, ...), and the sha256 sum of the weights
 weights.npz      the weights by path, plain arrays
+
+A preset may come from anybody: it is read with the limits of `mpm_keras.npz`, and a configuration that
+is not that of the weights is refused before anything is made of it.
 """
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -14,12 +16,15 @@ import keras
 import numpy as np
 
 from mpm_keras.errors import InputError
-from mpm_keras.files import UNREADABLE, atomic_write, write_json
+from mpm_keras.files import atomic_write, read_json, write_json
+from mpm_keras.models.configurations import check_configuration, check_finite, check_sizes
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.models.refiner import MPMRefiner
+from mpm_keras.npz import read_npz, refusal
 
 FORMAT, VERSION = "mpm_keras preset", 1
+FILES = ("preset.json", "weights.npz")
 NETWORKS = {cls.__name__: cls for cls in (MPMPretrainer, MPMLifter, MPMRefiner)}
 
 
@@ -60,16 +65,16 @@ def as_stored(name, value, storage) -> np.ndarray:
 
 
 def read_preset(folder) -> dict:
-    """The contents of `preset.json`. Raises `InputError` where it is not one."""
+    """The contents of `preset.json`; `facts` is there. Raises `InputError` where it is not one."""
     path = Path(folder) / "preset.json"
-    try:
-        header = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected the preset.json of a trained network ({error})") from error
+    header = read_json(path, "the preset.json of a trained network")
     if not isinstance(header, dict) or (header.get("format"), header.get("version")) != (FORMAT, VERSION):
         raise InputError(f"{path}: not an {FORMAT!r} of version {VERSION}")
     if header.get("network") not in tuple(NETWORKS) or not isinstance(header.get("config"), dict):
-        raise InputError(f"{path}: unknown network {header.get('network')!r}; known: {', '.join(NETWORKS)}")
+        found = repr(header.get("network"))[:80]
+        raise InputError(f"{path}: unknown network {found}; known: {', '.join(NETWORKS)}")
+    if not isinstance(header.setdefault("facts", {}), dict):
+        raise InputError(f"{path}: expected facts by name, found {type(header['facts']).__name__}")
     return header
 
 
@@ -81,25 +86,24 @@ def load_preset(folder, **overrides):
         overrides: configuration to change, such as `dropout`; shapes must stay the same.
 
     Raises:
-        InputError: the folder holds no preset, its sum does not match, or a tensor is missing, left
-            over or of another shape; the message names it.
+        InputError: the folder holds no preset, its sum does not match, the configuration is not that of
+            the weights, or a tensor is missing, left over, of another shape, NaN or infinite; the message
+            names it.
     """
     header, path = read_preset(folder), Path(folder) / "weights.npz"
-    try:
-        network = NETWORKS[header["network"]](**{**header["config"], **overrides})
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{Path(folder) / 'preset.json'}: not a configuration of {header['network']} ({error})"
-        ) from error
-    try:
+    kind, config = NETWORKS[header["network"]], header["config"]
+    with refusal(path, "a preset's weights"):
         if sha256(path) != header.get("weights_sha256"):
-            raise InputError(f"{path}: the sha256 sum is not that of preset.json; the file is damaged or another's")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except InputError:
-        raise
-    except UNREADABLE as error:
-        raise InputError(f"{path}: not readable as weights ({error})") from error
+            raise InputError("the sha256 sum is not that of preset.json; the file is damaged or another's")
+        arrays = read_npz(path)
+        check_finite(arrays)
+    try:
+        check_configuration(kind, config)
+        check_sizes(kind, {**config, **overrides}, arrays)
+        network = kind(**{**config, **overrides})
+    except (TypeError, ValueError) as error:
+        file = Path(folder) / "preset.json"
+        raise InputError(f"{file}: not a configuration of {header['network']} ({error})") from error
     assign_arrays(named_weights(network), arrays, path)
     return network
 
@@ -107,24 +111,35 @@ def load_preset(folder, **overrides):
 def copy_preset(source, target, parts=()):
     """Copies a preset's files, and those of the presets in its subfolders `parts` that exist.
 
-    Raises `ValueError` where the target exists and is not an empty folder.
+    Links are left out, but for those that stand for the preset itself: a stranger's could lead to any
+    file of the user's, who may give the copy to others. Raises `ValueError` where the target exists and
+    is not an empty folder.
     """
     source, target = Path(source), Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"{target}: exists and is not an empty folder")
     for part in ("", *parts):
-        if not (source / part / "preset.json").exists():
+        if part and inner_preset(source, part) is None:
             continue
         (target / part).mkdir(parents=True, exist_ok=True)
         for file in sorted((source / part).iterdir()):
-            if file.is_file():
+            if file.is_file() and (file.name in FILES or not file.is_symlink()):
                 shutil.copyfile(file, target / part / file.name)
 
 
 def network_folder(path) -> Path:
     """The preset of a run folder, or the folder itself where it is one."""
-    path = Path(path)
-    return path / "network" if (path / "network" / "preset.json").exists() else path
+    return inner_preset(path, "network") or Path(path)
+
+
+def inner_preset(folder, name: str) -> Path | None:
+    """The preset in a subfolder, None where there is none. Raises `InputError` for a link in its place."""
+    inner = Path(folder) / name
+    if not (inner / "preset.json").exists():
+        return None
+    if inner.is_symlink():
+        raise InputError(f"{inner}: expected a folder, found a link; name the folder that it leads to")
+    return inner
 
 
 def load_network(path, kind, **overrides):
@@ -142,8 +157,10 @@ def assign_arrays(variables: dict, arrays: dict, path):
             raise InputError(f"{path}: holds no {name}; it belongs to another configuration")
         if arrays[name].shape != tuple(variable.shape):
             raise InputError(f"{path}: {name} has shape {arrays[name].shape}, the model needs {tuple(variable.shape)}")
+        if arrays[name].dtype.kind not in ("f" if "float" in variable.dtype else "biu"):
+            raise InputError(f"{path}: {name} holds {arrays[name].dtype}, the model needs {variable.dtype}")
     if extra := sorted(set(arrays) - set(variables)):
-        raise InputError(f"{path}: holds {extra[0]}, which the model does not have")
+        raise InputError(f"{path}: holds {extra[0][:80]}, which the model does not have")
     for name, variable in variables.items():
         variable.assign(arrays[name].astype(variable.dtype))
 

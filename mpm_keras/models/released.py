@@ -53,7 +53,10 @@ def network_from_released(state: dict, name="state dict"):
     """
     state = plain_names(state, name)
     kind, config = configuration(state, name)
-    network = kind(**config)
+    try:
+        network = kind(**config)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
     variables = named_weights(network)
     arrays, used = {}, set()
     for path, variable in variables.items():

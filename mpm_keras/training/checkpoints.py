@@ -18,6 +18,7 @@ import numpy as np
 from mpm_keras.errors import InputError
 from mpm_keras.files import UNREADABLE, atomic_write
 from mpm_keras.models.presets import assign_arrays
+from mpm_keras.npz import read_npz
 
 FORMAT = "mpm_keras training state"
 VERSION = 1
@@ -76,18 +77,20 @@ def save_state(path, trainer, position: Position):
 def read_state(path) -> tuple[dict, Position]:
     """({name: array}, position) of a checkpoint, checked. Raises `InputError` naming the file."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            arrays = {name: archive[name] for name in archive.files if name != "header"}
+        arrays = read_npz(path)
+        header = json.loads(str(arrays.pop("header")))
         position = Position(*(int(header[f.name]) for f in dataclasses.fields(Position)))
         kind = (header["format"], header["version"])
-        whole = header["sha256"] == checksum(arrays)
+        if min(dataclasses.astuple(position)) < 0:
+            raise ValueError(f"an impossible position, {position}")
     except UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).replace(f"{path}: ", "").split())[:200] or type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint ({reason})") from error
     if kind != (FORMAT, VERSION):
-        raise InputError(f"{path}: expected {FORMAT!r} version {VERSION}, found {kind[0]!r} version {kind[1]}")
-    if not whole:
+        raise InputError(
+            f"{path}: expected {FORMAT!r} version {VERSION}, found {str(kind[0])[:80]!r} version {str(kind[1])[:20]}"
+        )
+    if header.get("sha256") != checksum(arrays):
         raise InputError(f"{path}: checksum does not match, the file is damaged")
     return arrays, position
 

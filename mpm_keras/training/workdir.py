@@ -39,7 +39,7 @@ class Workdir:
         file = self.path / "config.json"
         try:
             old = dict(json.loads(file.read_text()))
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{file}: not the configuration of a run ({error}); choose another --workdir") from error
         for name in sorted((set(self.config) | set(old)) - RESUMABLE):
             if old.get(name) != self.config.get(name):
@@ -84,5 +84,5 @@ class Workdir:
         file = self.path / "metrics.json"
         try:
             return json.loads(file.read_text()) if file.exists() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{file}: not JSON ({error}); remove it") from error
