@@ -74,12 +74,6 @@ def read(paths, *, body_model=None, fps=50.0, workers=None, cache=None, progress
     if len(paths) == 1 and paths[0].is_file() and is_released(paths[0]):
         return read_released(paths[0], fps)
     bodies = load_bodies(body_model)
-    if body_model is None:
-        warnings.warn(
-            "no SMPL body model was given: everybody gets the proportions of an average adult; "
-            "poses are exact, bone lengths are not",
-            stacklevel=2,
-        )
     jobs = _jobs(paths, fps, cache, _fingerprint(body_model, bodies))
     results = [
         (clip if clip is None else (job, clip), message)
@@ -88,6 +82,12 @@ def read(paths, *, body_model=None, fps=50.0, workers=None, cache=None, progress
         )
     ]
     good = good_ones(results, strict=any(path.is_file() for path in paths), what=paths[0])
+    if body_model is None:
+        warnings.warn(
+            "no SMPL body model was given: everybody gets the proportions of an average adult; "
+            "poses are exact, bone lengths are not",
+            stacklevel=2,
+        )
     return Motion.from_clips(
         [clip for _, clip in good],
         names=[job.name for job, _ in good],

@@ -9,6 +9,8 @@ from mpm_keras.data.checks import check_clips, check_frames
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_17, SKELETONS, Skeleton
 
+MOST_PER_FRAME = 20  # frames that resampling may make of one
+
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
@@ -156,11 +158,16 @@ def check_clip(clip: np.ndarray, name: str, skeleton: Skeleton) -> np.ndarray:
 
 
 def resample(clip: np.ndarray, fps: float, target_fps: float) -> np.ndarray:
-    """Resamples (frames, ...) positions in time with cubic splines (linear below 4 frames)."""
+    """Resamples (frames, ...) positions in time with cubic splines (linear below 4 frames).
+
+    Raises `InputError` where a frame would become more than `MOST_PER_FRAME`: a file can claim any rate.
+    """
     if fps <= 0 or target_fps <= 0:
         raise ValueError(f"frame rates must be positive, found {fps} and {target_fps}")
     if abs(fps - target_fps) < 1e-3 * target_fps or len(clip) < 2:
         return clip
+    if target_fps > MOST_PER_FRAME * fps:
+        raise InputError(f"{fps:.3g} frames a second are too few to resample to {target_fps:g}")
     from scipy.interpolate import make_interp_spline
 
     old = np.arange(len(clip)) / fps

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mpm_keras.data.acclaim import read_acclaim
 from mpm_keras.data.bvh import read_bvh
+from mpm_keras.data.foreign import named
 from mpm_keras.data.motion import Motion
 from mpm_keras.data.open_mocap import read_open_mocap
 from mpm_keras.errors import InputError
@@ -50,7 +51,8 @@ def read_motion(path, target_fps: float = 50.0, *, on_error: str = "raise") -> M
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected .npz, .bvh, .amc or a folder of them")
     if path.suffix.lower() == ".npz":
-        return read_open_mocap(path).at_rate(target_fps)
+        with named(path):
+            return read_open_mocap(path).at_rate(target_fps)
     if path.suffix.lower() in _CLIP_SUFFIXES:
         return dataclasses.replace(_read_clip(path, target_fps), subjects=(subject_of(path),))
     raise InputError(f"{path}: unknown kind of file; expected .npz, .bvh, .amc or a folder of them")
@@ -73,7 +75,7 @@ def subject_of(path, folder=None) -> str:
 def find_skeleton(amc_path) -> Path:
     """The `.asf` file that belongs to an `.amc` file. Raises `InputError` if there is none to choose."""
     amc = Path(amc_path)
-    skeletons = sorted(p for p in amc.parent.iterdir() if p.suffix.lower() == ".asf")
+    skeletons = sorted(p for p in amc.parent.iterdir() if p.suffix.lower() == ".asf" and p.is_file())
     by_stem = {p.stem.lower(): p for p in skeletons}
     stem = amc.stem.lower()
     while stem:
@@ -116,4 +118,5 @@ def _clip_names(paths: list[Path]) -> list[str]:
 
 def _read_clip(path: Path, target_fps: float) -> Motion:
     motion = read_bvh(path) if path.suffix.lower() == ".bvh" else read_acclaim(find_skeleton(path), path)
-    return motion.at_rate(target_fps)
+    with named(path):
+        return motion.at_rate(target_fps)

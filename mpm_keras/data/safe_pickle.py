@@ -7,6 +7,7 @@ member that is no array are refused. Pickled objects go through `mpm_keras.data.
 
 from mpm_keras.data.pickles import loads
 from mpm_keras.errors import InputError
+from mpm_keras.files import check_plain_file
 from mpm_keras.npz import read_npz
 
 __all__ = ["load_archive", "load_pickle", "loads"]
@@ -22,6 +23,7 @@ def load_pickle(path):
             file and, for a refused name, the name.
     """
     try:
+        check_plain_file(path)
         with open(path, "rb") as file:
             return loads(file.read())
     except OSError as error:

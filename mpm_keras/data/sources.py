@@ -10,6 +10,7 @@ import numpy as np
 from mpm_keras.data.archive import MOTION, archive_kind
 from mpm_keras.data.cameras import CameraRanges, film
 from mpm_keras.data.detector import EXACT, WIDE_RANGES, DetectorNoise, detect
+from mpm_keras.data.foreign import named
 from mpm_keras.data.mixtures import weights_of
 from mpm_keras.data.motion import Motion
 from mpm_keras.data.open_mocap import is_open_mocap
@@ -128,7 +129,8 @@ def _read(path, options) -> Motion | Views:
     if Path(path).suffix.lower() != ".npz" or is_open_mocap(path):
         source = read_motion(path, options.fps)
     elif archive_kind(path) is MOTION:
-        source = Motion.load(path, mapped=True).at_rate(options.fps)
+        with named(path):
+            source = Motion.load(path, mapped=True).at_rate(options.fps)
     else:
         source = Views.load(path, mapped=True)
     return licensed(path, source, options.without_licenses)

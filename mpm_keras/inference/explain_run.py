@@ -9,7 +9,7 @@ from mpm_keras.data.windows import WindowIndex
 from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write, write_json
 from mpm_keras.inference.lift_run import chosen_tracks, image_size
-from mpm_keras.inference.pose_lifter import PoseLifter, checked_intrinsics
+from mpm_keras.inference.pose_lifter import PoseLifter, checked_intrinsics, checked_picture
 from mpm_keras.inference.resampling import resample_keypoints
 from mpm_keras.keypoints.exchanges import mend_exchanges
 from mpm_keras.keypoints.outliers import drop_outliers
@@ -49,7 +49,10 @@ def explain(path, config: dict) -> dict:
         raise InputError(f"--frame: {path} has the frames 0 to {len(track.points) - 1}, found {c.frame}")
     if c.mend:
         track = mend_exchanges(track, fps=detections.fps)
-    window = window_of(lifter, drop_outliers(track, fps=detections.fps), detections, frame)
+    try:
+        window = window_of(lifter, drop_outliers(track, fps=detections.fps), detections, frame)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     samples = c.samples if c.method == "smoothgrad" else 0
     attribution = attribute(
         lifter.network, window.pose_2d, joint, root=skeleton.root, hidden=window.hidden, samples=samples,
@@ -85,7 +88,7 @@ def window_of(lifter, track, detections, frame: int) -> SimpleNamespace:
         `pose_2d` (F, J, 2) and `hidden` (F, J) of the window, `frames` (F,) float, the places of its poses
         in the video, `seconds` (F,) from its centre, and `unit_per_pixel` of `pose_2d`.
     """
-    size, fps = detections.image_size, detections.fps
+    *size, fps = checked_picture(detections.image_size, detections.fps)
     points, scores = lifter.to_network_joints(track.points, track.scores, track.skeleton.name)
     sampled, seen = resample_keypoints(points, scores, fps, lifter.rate, lifter.facts.confidence_threshold)
     camera, _ = checked_intrinsics(None, *size)

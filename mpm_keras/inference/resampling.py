@@ -4,6 +4,8 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.ndimage import uniform_filter1d
 
+MOST_POSES = 1_000_000  # eleven hours at 25 a second; a small file can claim many frames at a low rate
+
 
 def count_at(frames: int, fps: float, rate: float) -> int:
     """Poses at `rate` that cover all frames, the last one included."""
@@ -25,13 +27,15 @@ def resample_keypoints(points, scores, fps, rate, threshold=0.0) -> tuple[np.nda
         (N, J, 2) float32, zero where not seen, and (N, J) bool seen; pose k is at time k / rate.
 
     Raises:
-        ValueError: for shapes that do not fit or a frame rate that is not positive.
+        ValueError: for shapes that do not fit, a frame rate that is not positive, or more than `MOST_POSES`.
     """
     points, scores = np.asarray(points, np.float32), np.asarray(scores, np.float32)
     if points.ndim != 3 or not len(points) or points.shape[:2] != scores.shape:
         raise ValueError(f"expected points (F, J, 2) and scores (F, J), found {points.shape} and {scores.shape}")
     if not (0 < fps < np.inf and 0 < rate < np.inf):
         raise ValueError(f"frame rates must be positive, found {fps} and {rate}")
+    if (count := (len(points) - 1) * rate / fps) > MOST_POSES:
+        raise ValueError(f"{len(points)} frames at {fps:g} a second make {count:.3g} poses, more than {MOST_POSES}")
     seen = (scores > 0) & (scores >= threshold) & np.isfinite(points).all(axis=-1)
     points = np.where(seen[..., None], points, 0.0)
     width = 2 * int(fps / rate / 2) + 1

@@ -1,19 +1,15 @@
 """Keypoints in NumPy files: Detectron2 and VideoPose3D archives, plain arrays."""
 
-import struct
-import tokenize
-
 import numpy as np
 
+from mpm_keras import npz
 from mpm_keras.data.safe_pickle import load_archive
 from mpm_keras.errors import InputError
-from mpm_keras.files import UNREADABLE
 from mpm_keras.keypoints.gathering import JOINT_COUNTS, Found
 from mpm_keras.skeletons import H36M_17, MEDIAPIPE_33
 
 _POINTS = ("keypoints", "keypoint", "kpts", "points", "pose_2d", "poses", "poses_2d", "positions_2d")
 _SCORES = ("scores", "keypoint_scores", "keypoint_score", "confidence", "confidences", "conf")
-_DAMAGED = (*UNREADABLE, IndexError, struct.error, tokenize.TokenError)  # what damaged headers raise
 _MOST_PEOPLE = 32  # more than so many at a time are not expected along an axis of people
 
 
@@ -32,13 +28,7 @@ def read_npz(path, video=None) -> Found:
 
 def read_npy(path) -> Found:
     """One plain array."""
-    try:
-        values = np.load(path, allow_pickle=False)
-    except _DAMAGED as error:
-        raise InputError(f"{path}: expected a complete .npy file of numbers ({_line(error)})") from None
-    if not isinstance(values, np.ndarray):
-        raise InputError(f"{path}: expected one array as .npy, found an archive named .npy")
-    return plain(path, values)
+    return plain(path, npz.read_npy(path))
 
 
 def plain(path, values, scores=None) -> Found:
@@ -194,7 +184,3 @@ def _views_of(path, positions) -> dict:
 def _listed(views):
     names = list(views)
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-
-
-def _line(error):
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -10,6 +10,7 @@ from mpm_keras.keypoints.detections import Detections
 from mpm_keras.skeletons import BODY_25, COCO_17, DETECTORS, H36M_17, HALPE_26, MEDIAPIPE_33, Skeleton
 
 MAX_FRAMES = 500_000  # more than an hour at 120 frames a second
+MAX_PEOPLE = 200  # in a frame; everybody is compared with everybody, and twice as many take four times the memory
 _FARTHEST = 1e6  # pixels; what lies farther out is no place in a picture
 _NORMALISED = 3.0  # coordinates that never exceed this are shares of the picture, not pixels
 
@@ -154,7 +155,10 @@ def _frame_numbers(path, found):
     if min(found.frames) < 0 or last >= MAX_FRAMES:
         bad = min(found.frames) if min(found.frames) < 0 else last
         raise InputError(f"{path}: expected frame numbers from 0 to {MAX_FRAMES - 1}, found {str(bad)[:40]}")
-    return np.asarray(found.frames, np.int64)
+    frames = np.asarray(found.frames, np.int64)
+    if (most := int(np.bincount(frames).max())) > MAX_PEOPLE:
+        raise InputError(f"{path}: expected up to {MAX_PEOPLE} people in a frame, found {most}")
+    return frames
 
 
 def _stack(path, found, frames):

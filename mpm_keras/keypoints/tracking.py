@@ -18,6 +18,8 @@ _SAME = 0.04  # two detections of one frame so close are one person found twice
 _SHORT = 0.2  # a track shorter than this, and than this share of the longest one, is left out
 _SMALLEST = 0.03  # body extent as a share of the picture, so that one joint alone has an extent
 _IMPOSSIBLE = 1e6
+_MOST_LIVE = 1000  # tracks that may go on; beyond, those that were seen last
+_MOST_JOINTS = 1 << 26  # of all tracks in all frames, 12 bytes each
 
 
 @dataclasses.dataclass
@@ -66,7 +68,7 @@ def find_tracks(detections: Detections, *, image_size=None) -> list[Track]:
 
     Returns:
         Tracks named `person1`, ... in order of appearance; at least one. Very short ones beside a long
-        one are left out, which a note says.
+        one are left out, and the shortest of more than the memory should hold; notes say so.
     """
     rate = detections.fps or _USUAL_FPS
     size = image_size or detections.image_size
@@ -78,6 +80,11 @@ def find_tracks(detections: Detections, *, image_size=None) -> list[Track]:
     if len(kept) < len(made):
         count = sum(len(t.rows) for t in made) - sum(len(t.rows) for t in kept)
         notes.append(f"{len(made) - len(kept)} people seen for a moment only, {count} frames in all, are left out")
+    most = max(1, _MOST_JOINTS // (detections.num_frames * detections.skeleton.num_joints))
+    if len(kept) > most:
+        notes.append(f"of {len(kept)} people the {most} longest in view are kept")
+        longest = sorted(range(len(kept)), key=lambda i: -len(kept[i].rows))[:most]
+        kept = [kept[i] for i in sorted(longest)]
     return [_track(detections, t, f"person{i + 1}", notes) for i, t in enumerate(kept)]
 
 
@@ -127,6 +134,8 @@ def _assign(detections, rows, least, rate):
         resting |= {t.track_id: t for t in live if now - t.frame > patience and t.track_id >= 0}
         back = [resting.pop(i) for i in ids[here].tolist() if i in resting]
         live = [t for t in live if now - t.frame <= patience] + back
+        if len(live) > _MOST_LIVE:
+            live = sorted(live, key=lambda t: -t.frame)[:_MOST_LIVE]
         pairs = []
         if live:
             cost = _costs(live, now, points[here], scores[here], extents[here], ids[here], known, order, rate)
