@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,14 @@ CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
 EXIT_RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped from outside, the same command goes on
 BACKENDS = ("tensorflow", "jax", "torch")
+MOST = 2**31 - 1  # of numbers that only count or seed
+# Together, these would fill the memory long before a message: {flags: (largest product, what it is)}.
+PRODUCTS = {
+    ("batch_size", "frames"): (1 << 24, "poses in a batch"),
+    ("val_windows", "frames"): (1 << 24, "poses of validation"),
+    ("eval_windows", "frames"): (1 << 24, "poses to evaluate"),
+    ("synthetic_clips", "cameras"): (20_000, "synthetic clips before cameras"),
+}
 
 
 def define_run_flags(name, batch_size=64):
@@ -28,7 +37,7 @@ def define_run_flags(name, batch_size=64):
     )
     flags.DEFINE_string("workdir", f"runs/{name}", "Folder of the run. The same command again resumes it.")
     define_config_flag()
-    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", batch_size, "Windows in a batch.", 1, 1 << 20)
 
 
 def define_config_flag():
@@ -43,9 +52,9 @@ def define_config_flag():
 def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_size=64):
     """The flags of every script that makes a network, under the same names."""
     define_run_flags(name, batch_size)
-    flags.DEFINE_integer("frames", frames, "Poses in a window.", lower_bound=1)
-    flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", lower_bound=1)
-    flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", lower_bound=1)
+    flags.DEFINE_integer("frames", frames, "Poses in a window.", 1, 1024)
+    flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", 1, 1000)
+    flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", 1, 256)
     flags.DEFINE_enum(
         "normalization",
         "screen",
@@ -57,16 +66,16 @@ def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_siz
 
 def define_schedule_flags(steps):
     """Flags of how long a script trains, and of its random numbers."""
-    flags.DEFINE_integer("epochs", 0, "Passes over the windows; 0 for as many as --steps takes.", lower_bound=0)
+    flags.DEFINE_integer("epochs", 0, "Passes over the windows; 0 for as many as --steps takes.", 0, MOST)
     flags.DEFINE_integer(
-        "steps", steps, "Stop after so many optimiser steps, at the end of a batch; 0 for no limit.", lower_bound=0
+        "steps", steps, "Stop after so many optimiser steps, at the end of a batch; 0 for no limit.", 0, MOST
     )
-    flags.DEFINE_integer("seed", 0, "Of weights, masks, dropout and the order of windows.", lower_bound=0)
+    flags.DEFINE_integer("seed", 0, "Of weights, masks, dropout and the order of windows.", 0, MOST)
 
 
 def define_source_flags(cameras=2):
     """Flags of what is seen of the sources, and by whom: the same in training and in evaluation."""
-    flags.DEFINE_integer("cameras", cameras, "Virtual cameras per clip of 3D motion.", lower_bound=1)
+    flags.DEFINE_integer("cameras", cameras, "Virtual cameras per clip of 3D motion.", 1, 64)
     flags.DEFINE_list(
         "val_subjects",
         [],
@@ -78,14 +87,14 @@ def define_source_flags(cameras=2):
         "Subjects kept from training and validation; by default the open motion protocol's, or about a tenth of all.",
     )
     flags.DEFINE_list("without_licenses", [], "Leave out clips under these licences, such as 'CC BY-SA 3.0'.")
-    flags.DEFINE_integer("data_seed", 0, "Of virtual cameras, synthetic motion and validation masks.", lower_bound=0)
-    flags.DEFINE_integer("synthetic_clips", 240, "Clips of synthetic motion, 10 seconds each.", lower_bound=2)
+    flags.DEFINE_integer("data_seed", 0, "Of virtual cameras, synthetic motion and validation masks.", 0, MOST)
+    flags.DEFINE_integer("synthetic_clips", 240, "Clips of synthetic motion, 10 seconds each.", 2, 20_000)
 
 
 def define_data_flags(cameras=2):
     """Flags of scripts that read motion to train on."""
     define_source_flags(cameras)
-    flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", lower_bound=1.0)
+    flags.DEFINE_float("fps", 50.0, "Frames a second that motion is resampled to.", 1.0, 1000.0)
     flags.DEFINE_enum(
         "detector",
         "none",
@@ -110,9 +119,7 @@ def define_data_flags(cameras=2):
 
 def define_training_flags(learning_rate):
     """Flags of scripts that train."""
-    flags.DEFINE_integer(
-        "val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", lower_bound=1
-    )
+    flags.DEFINE_integer("val_windows", 1024, "Validation windows, spread evenly over the held-out clips.", 1, 1 << 20)
     flags.DEFINE_integer(
         "window_step",
         0,
@@ -139,7 +146,12 @@ def define_training_flags(learning_rate):
 
 def define_lifter_flags():
     """Flags of scripts that train stage II networks."""
-    flags.DEFINE_string("pretrained", None, "Run folder of pretrain.py, or a preset folder; none trains from scratch.")
+    flags.DEFINE_string(
+        "pretrained",
+        None,
+        "Run folder of pretrain.py, or of finetune.py to go on from a lifter, or a preset folder; none trains from "
+        "scratch.",
+    )
     flags.DEFINE_enum(
         "freeze",
         "none",
@@ -148,8 +160,8 @@ def define_lifter_flags():
     )
     flags.DEFINE_float("weight_center", 1.0, "Loss weight of the centre pose.", lower_bound=0.0)
     flags.DEFINE_float("weight_sequence", 1.0, "Loss weight of the whole sequence.", lower_bound=0.0)
-    flags.DEFINE_integer("width", 256, "Channels of the transformer.", lower_bound=8)
-    flags.DEFINE_integer("encoder_width", 512, "Channels of the encoder and the spatial MLP.", lower_bound=8)
+    flags.DEFINE_integer("width", 256, "Channels of the transformer.", 8, 16384)
+    flags.DEFINE_integer("encoder_width", 512, "Channels of the encoder and the spatial MLP.", 8, 16384)
     flags.DEFINE_float("dropout", 0.1, "Dropout rate of the transformer.", 0.0, 0.99)
     flags.DEFINE_float("encoder_dropout", 0.2, "Dropout rate of the encoder and the spatial MLP.", 0.0, 0.99)
 
@@ -158,30 +170,44 @@ def settings() -> dict:
     """{flag: value} of the script's own flags: command line over --config over defaults.
 
     Raises `InputError` for a config file that is missing, not JSON, or names an unknown flag or a
-    value that the flag does not take.
+    value that the flag does not take, and for numbers that are not finite or far too large together.
     """
     from mpm_keras.errors import InputError
+    from mpm_keras.files import read_json
 
     own = own_flags()
     path = flags.FLAGS.config
     if path:
         file = config_path(path)
-        try:
-            values = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{file}: expected a JSON object of flag values ({error})") from error
+        values = read_json(file, "a JSON object of flag values")
         if not isinstance(values, dict):
             raise InputError(f"{file}: expected a JSON object of flag values, found {type(values).__name__}")
         for name, value in values.items():
             if name not in own or name == "config":
-                raise InputError(f"{file}: unknown flag {name!r}")
-            flag = own[name]
-            if not flag.present:
+                raise InputError(f"{file}: unknown flag {name[:80]!r}")
+            if not own[name].present:
                 try:
-                    flag.value = flag.parser.parse(value)
-                except (ValueError, TypeError) as error:
-                    raise InputError(f"{file}: {name}: {error}") from error
-    return {name: flag.value for name, flag in sorted(own.items())}
+                    own[name].value = parsed(own[name], value)
+                except (ValueError, TypeError, AttributeError, OverflowError) as error:
+                    raise InputError(f"{file}: {name}: {str(error)[:200]}") from error
+    found = {name: flag.value for name, flag in sorted(own.items())}
+    for name, value in found.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--{name}: expected a finite number, found {value}")
+    for (one, two), (most, what) in PRODUCTS.items():
+        if one in found and two in found and found[one] * found[two] > most:
+            raise InputError(f"--{one}={found[one]} and --{two}={found[two]} make more than {most} {what}")
+    return found
+
+
+def parsed(flag, value):
+    """A value of a config file as the flag takes it; a list for flags of several words."""
+    if isinstance(flag.parser, flags.ListParser):
+        if not isinstance(value, (str, list)) or not all(isinstance(word, str) for word in value):
+            raise ValueError(f"expected text or a list of text, found {str(value)[:80]}")
+    elif isinstance(flag, flags.MultiFlag):
+        return [flag.parser.parse(word) for word in (value if isinstance(value, list) else [value])]
+    return flag.parser.parse(value)
 
 
 def own_flags() -> dict:
@@ -271,7 +297,9 @@ def print_help():
 
 def fail(error, code=EXIT_BAD_INPUT):
     """Ends the process with one line and an exit code."""
-    line = " ".join(str(error).split())
+    from mpm_keras.errors import printable
+
+    line = printable(" ".join(str(error).split()))
     print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
     sys.exit(code)
 

@@ -16,7 +16,7 @@ common.define_training_flags(learning_rate=1e-3)
 common.define_lifter_flags()
 flags.DEFINE_multi_enum("tasks", ["2d", "3d"], ["2d", "3d"], "What the partial input is; give the flag twice for both.")
 flags.DEFINE_enum("split", "test", ["test", "validation"], "Subjects to evaluate on.")
-flags.DEFINE_integer("eval_windows", 2048, "Windows to evaluate each row on, spread evenly.", lower_bound=1)
+flags.DEFINE_integer("eval_windows", 2048, "Windows to evaluate each row on, spread evenly.", 1, 1 << 20)
 
 
 def main():

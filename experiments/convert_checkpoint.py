@@ -16,9 +16,9 @@ from absl import flags
 common.define_config_flag()
 flags.DEFINE_string("out", None, "Folder of the preset; made if need be.")
 flags.DEFINE_string("skeleton", None, "Joints that it was trained with; by default h36m17 or h36m16, by their number.")
-flags.DEFINE_float("fps", 50.0, "Frames a second of its training data.", lower_bound=1.0)
+flags.DEFINE_float("fps", 50.0, "Frames a second of its training data.", 1.0, 1000.0)
 flags.DEFINE_integer(
-    "stride", 2, "Distance of a window's poses in its training, in frames; 2 for Human3.6M, else 1.", lower_bound=1
+    "stride", 2, "Distance of a window's poses in its training, in frames; 2 for Human3.6M, else 1.", 1, 1000
 )
 
 STAGES = {"MPMPretrainer": "pretrain", "MPMLifter": "finetune", "MPMRefiner": "refine"}

@@ -47,7 +47,7 @@ flags.DEFINE_float(
 flags.DEFINE_enum(
     "detector", None, ["none", "exact", "noisy"], "Who sees the 2D, as in finetune.py. By default as in training."
 )
-flags.DEFINE_integer("pictures", 6, "Examples to draw; 0 draws no pictures at all.", lower_bound=0)
+flags.DEFINE_integer("pictures", 6, "Examples to draw; 0 draws no pictures at all.", 0, 100)
 flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 
 
@@ -55,14 +55,14 @@ def main():
     config = common.settings()
     if not config["network"]:
         common.fail("--network is needed: the run folder of finetune.py, or a preset folder")
+    from mpm_keras.errors import printable
     from mpm_keras.inference.evaluate_run import evaluate  # after the flags: --help needs no backend
     from mpm_keras.inference.report import predictors_of, tables
 
     metrics = evaluate(config)
     clips, frames = f"{metrics['clips']} clips", f"{metrics['frames']} frames"
-    print(
-        f"\n{metrics['network']} on {metrics['split']}: {clips}, {frames}\n\n{tables(metrics, predictors_of(metrics))}"
-    )
+    found = printable(tables(metrics, predictors_of(metrics)))
+    print(f"\n{metrics['network']} on {metrics['split']}: {clips}, {frames}\n\n{found}")
     print(f"\n{config['workdir']}/metrics.json")
 
 

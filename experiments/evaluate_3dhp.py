@@ -18,10 +18,10 @@ flags.DEFINE_string("workdir", "runs/evaluate_3dhp", "Where metrics.json goes.")
 flags.DEFINE_enum("joints", "14", ["14", "17"], "Joints of PCK and AUC: without pelvis, spine and head, or all.")
 flags.DEFINE_enum("mode", "center", ["center", "sequence"], "A window per frame, or overlapping windows blended.")
 flags.DEFINE_integer(
-    "stride", 0, "Distance of a window's poses in frames; 0 for as in the network's training.", lower_bound=0
+    "stride", 0, "Distance of a window's poses in frames; 0 for as in the network's training.", 0, 1000
 )
 flags.DEFINE_boolean("flip", True, "Average with the mirrored prediction of the mirrored input.")
-flags.DEFINE_integer("batch_size", 64, "Windows at a time.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Windows at a time.", 1, 1 << 20)
 
 
 def main(words):

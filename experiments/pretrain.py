@@ -29,8 +29,8 @@ flags.DEFINE_float(
     "weight_lift", 0.0, "Loss weight of masked 2D lifting, a third task; 0 leaves it out.", lower_bound=0.0
 )
 flags.DEFINE_enum("loss", "all", ["all", "masked"], "Which joints the loss counts: all of them, or the hidden ones.")
-flags.DEFINE_integer("width", 256, "Channels of the transformer.", lower_bound=8)
-flags.DEFINE_integer("encoder_width", 512, "Channels of the encoders and the spatial MLP.", lower_bound=8)
+flags.DEFINE_integer("width", 256, "Channels of the transformer.", 8, 16384)
+flags.DEFINE_integer("encoder_width", 512, "Channels of the encoders and the spatial MLP.", 8, 16384)
 flags.DEFINE_float("dropout", 0.1, "Dropout rate.", 0.0, 0.99)
 
 

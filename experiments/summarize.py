@@ -4,7 +4,6 @@ python experiments/summarize.py --runs="from scratch=runs/eval_scratch_*,pre-tra
 """
 
 import glob
-import json
 import statistics
 from pathlib import Path
 
@@ -39,14 +38,10 @@ def main():
 
 def read_metrics(path) -> dict:
     """The metrics of a run folder or file. Raises `InputError` naming the file."""
-    from mpm_keras.errors import InputError
+    from mpm_keras.files import read_json
 
     path = Path(path)
-    file = path / "metrics.json" if path.is_dir() else path
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: expected the metrics of a run ({error})") from error
+    return read_json(path / "metrics.json" if path.is_dir() else path, "the metrics of a run")
 
 
 def number(metrics, name, label) -> float:
@@ -56,7 +51,7 @@ def number(metrics, name, label) -> float:
     value = metrics
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
         raise InputError(f"--metrics: the runs of {label!r} hold no number {name!r}")
     return float(value)
 
