@@ -40,7 +40,7 @@ from mpm_keras.models.state_dicts import read_state_dict
 from mpm_keras.npz import read_npy, read_npz
 from mpm_keras.training.checkpoints import read_state
 
-pytestmark = pytest.mark.numpy_only  # files are opened and refused, before anything is made with Keras
+pytestmark = pytest.mark.once  # files are opened and refused, before anything is made with Keras
 
 LITTLE = 48 << 20  # bytes that a refusal may take at most, whatever the file claims
 
