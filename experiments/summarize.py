@@ -41,7 +41,7 @@ def read_metrics(path) -> dict:
     from mpm_keras.files import read_json
 
     path = Path(path)
-    return read_json(path / "metrics.json" if path.is_dir() else path, "the metrics of a run")
+    return read_json(path / "metrics.json" if path.is_dir() else path, "the metrics of a run", finite=False)
 
 
 def number(metrics, name, label) -> float:
@@ -52,7 +52,7 @@ def number(metrics, name, label) -> float:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
-        raise InputError(f"--metrics: the runs of {label!r} hold no number {name!r}")
+        raise InputError(f"--metrics: the runs of {label!r} hold no finite number {name!r}")
     return float(value)
 
 

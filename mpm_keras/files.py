@@ -45,16 +45,17 @@ def check_plain_file(path):
         raise InputError("expected a file, found a folder or a device")
 
 
-def read_json(path, what: str):
-    """The value of a JSON file whose numbers are finite.
+def read_json(path, what: str, finite: bool = True):
+    """The value of a JSON file.
 
     Args:
         path: the file.
         what: what it should be, for the message.
+        finite: refuse NaN and infinity anywhere.
 
     Raises:
-        InputError: the file is missing, larger than `MAX_JSON`, no JSON, nested too deeply, or holds NaN
-            or infinity; one line that names the file.
+        InputError: the file is missing, larger than `MAX_JSON`, no JSON, or nested too deeply; one line
+            that names the file.
     """
     try:
         check_plain_file(path)
@@ -62,7 +63,8 @@ def read_json(path, what: str):
             data = file.read(MAX_JSON + 1)
         if len(data) > MAX_JSON:
             raise InputError(f"larger than {MAX_JSON >> 20} MiB")
-        return json.loads(data.decode(), parse_float=_finite, parse_constant=_finite)
+        number = _finite if finite else float
+        return json.loads(data.decode(), parse_float=number, parse_constant=number)
     except RecursionError:
         reason = "nested too deeply"
     except OSError as error:
