@@ -14,8 +14,13 @@ def shared_modules(network) -> dict:
     return modules | {f"block_{i}": block for i, block in enumerate(network.backbone.blocks)}
 
 
-def transfer(source: MPMPretrainer, target: MPMLifter) -> int:
-    """Copies the 2D encoder, v^S and the shared layers, batch norm statistics included.
+def lifter_modules(network: MPMLifter) -> dict:
+    """{module: layer} of a whole lifter."""
+    return {**shared_modules(network), "decoder": network.decoder, "sequence_head": network.sequence_head}
+
+
+def transfer(source: MPMPretrainer | MPMLifter, target: MPMLifter) -> int:
+    """Copies the 2D encoder, v^S and the shared layers, batch norm statistics included; of a lifter everything.
 
     The decoders of stage I stay behind, as in the released code. Returns the number of parameters.
 
@@ -29,7 +34,8 @@ def transfer(source: MPMPretrainer, target: MPMLifter) -> int:
             f"{target.normalization!r}"
         )
     pairs = []
-    sources, targets = shared_modules(source), shared_modules(target)
+    modules = lifter_modules if isinstance(source, MPMLifter) else shared_modules
+    sources, targets = modules(source), modules(target)
     for name in sources | targets:
         if name not in sources or name not in targets:
             where = "the pre-trained network" if name not in sources else "the network to fine-tune"

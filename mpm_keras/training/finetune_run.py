@@ -6,7 +6,7 @@ import numpy as np
 from mpm_keras.errors import InputError
 from mpm_keras.masking import PARTIAL_2D, PartMasking
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import load_network, load_preset, read_preset, save_preset
+from mpm_keras.models.presets import load_network, load_preset, network_folder, read_preset, save_preset
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.models.transfer import transfer
 from mpm_keras.training.callbacks import BestNetwork
@@ -64,10 +64,10 @@ def build_trainer(c, skeleton) -> LiftTrainer:
 
 
 def load_pretrained(path, network: MPMLifter):
-    """Copies stage I weights into the lifter. Raises `InputError` that names what does not fit."""
-    source = load_network(path, MPMPretrainer)
+    """Copies weights of stage I, or those of another lifter whole. Raises `InputError` that names what does not fit."""
+    kind = MPMLifter if read_preset(network_folder(path))["network"] == MPMLifter.__name__ else MPMPretrainer
     try:
-        transfer(source, network)
+        transfer(load_network(path, kind), network)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 

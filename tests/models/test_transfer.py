@@ -45,3 +45,12 @@ def test_mismatch_names_the_tensor_and_copies_nothing(change, message):
         transfer(source, target)
     for old, new in zip(before, values_of(target.weights), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_lifter_goes_on_whole():
+    source, target = MPMLifter(**SIZE), MPMLifter(**SIZE)
+    seed_weights(source)
+    seed_weights(target, seed=1)
+    assert transfer(source, target) == source.module_parameters()["total"]
+    for old, new in zip(values_of(source.weights), values_of(target.weights), strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -5,14 +5,16 @@ import json
 
 import numpy as np
 import pytest
+from harness import to_numpy
 
 from mpm_keras.data.cameras import film
 from mpm_keras.data.synthetic import synthetic_motion
 from mpm_keras.errors import InputError
 from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D
+from mpm_keras.models import MPMLifter, load_preset
 from mpm_keras.models.presets import read_preset
 from mpm_keras.training.complete_run import NOTHING, complete
-from mpm_keras.training.finetune_run import finetune
+from mpm_keras.training.finetune_run import finetune, load_pretrained
 from mpm_keras.training.pretrain_run import pretrain
 from mpm_keras.training.refine_run import refine
 
@@ -144,3 +146,11 @@ def test_a_lifter_learns_from_a_detector(tmp_path):
     assert np.isfinite(found["val_center_mpjpe_mm"])
     facts = read_preset(tmp_path / "network")["facts"]
     assert {name: facts[name] for name in noisy} == noisy
+
+
+@pytest.mark.once
+def test_a_lifter_is_trained_on(lifter):
+    network = MPMLifter(frames=9, layers=1, width=16, encoder_width=16)
+    load_pretrained(lifter, network)
+    for old, new in zip(load_preset(lifter / "network").weights, network.weights, strict=True):
+        np.testing.assert_array_equal(to_numpy(old.value), to_numpy(new.value))
