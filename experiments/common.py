@@ -141,6 +141,23 @@ def define_training_flags(learning_rate):
     )
     flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile with XLA; auto leaves it to Keras.")
     flags.DEFINE_integer("keep", 3, "Checkpoints to keep.", lower_bound=1)
+    flags.DEFINE_float(
+        "checkpoint_seconds",
+        300.0,
+        "Seconds between checkpoints within an epoch, beside the one at its end; 0 saves after every batch.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_integer(
+        "skip_bad_batches",
+        0,
+        "Batches whose loss or gradients are NaN or infinite that may be skipped, without a trace; one more stops.",
+        lower_bound=0,
+    )
+    flags.DEFINE_boolean(
+        "deterministic",
+        False,
+        "Only kernels that give the same bits in every run, on a GPU too, where they are slower.",
+    )
     flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 
 
@@ -197,6 +214,10 @@ def settings() -> dict:
     for (one, two), (most, what) in PRODUCTS.items():
         if one in found and two in found and found[one] * found[two] > most:
             raise InputError(f"--{one}={found[one]} and --{two}={found[two]} make more than {most} {what}")
+    if found.get("deterministic"):
+        # What cuBLAS and XLA read when they start; the training job asks the backend for the rest.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     return found
 
 

@@ -5,12 +5,14 @@ import numpy as np
 
 from mpm_keras.data.windows import WindowIndex, flip_windows
 from mpm_keras.geometry import flip_pose
+from mpm_keras.inference.unfinished import Unfinished, key_of
 
 MODES = ("center", "sequence")
 
 
 def lift_clip(
-    network, pose_2d, skeleton, *, hidden=None, mode="center", stride=1, step=1, flip=True, batch_size=64, overlap=0.5
+    network, pose_2d, skeleton, *, hidden=None, mode="center", stride=1, step=1, flip=True, batch_size=64,
+    overlap=0.5, progress=None, unfinished=None,
 ) -> np.ndarray:  # fmt: skip
     """Lifts a 2D clip of any length to 3D.
 
@@ -26,6 +28,9 @@ def lift_clip(
         flip: average with the mirrored prediction of the mirrored clip.
         batch_size: windows at a time; memory does not grow with N beyond input and output.
         overlap: share of a window that the next one covers again, in sequence mode; 0 to below 1.
+        progress: progress(done, windows) is called after every batch.
+        unfinished: file for what is done, written every half minute and removed at the end; a call that
+            was cut short goes on from it where network, clip and options are the same, and returns the same.
 
     Returns:
         (N, J, 3) float32, root-relative metres in the camera frame; (ceil(N / step), J, 3) with a step.
@@ -48,7 +53,12 @@ def lift_clip(
             batch["hidden"] = hidden[rows]
         return predict_flipped(network, batch, mode, skeleton, flip, batch_size)
 
-    predicted = blend(predict, windows, skeleton, batch_size)
+    kept = None
+    if unfinished is not None:
+        options = {"mode": mode, "stride": stride, "step": step, "flip": bool(flip), "batch_size": batch_size}
+        key = key_of(network, (pose_2d, hidden), overlap=overlap, skeleton=skeleton.name, **options)
+        kept = Unfinished(unfinished, key)
+    predicted = blend(predict, windows, skeleton, batch_size, progress, kept)
     if mode == "sequence":
         predicted = predicted[::step]
     return predicted - predicted[:, skeleton.root : skeleton.root + 1]
@@ -79,15 +89,22 @@ def complete_clip(network, pose_3d, hidden, skeleton, *, stride=1, flip=True, ba
     return np.where(hidden[..., None], blend(predict, windows, skeleton, batch_size), pose_3d)
 
 
-def blend(predict, windows, skeleton, batch_size) -> np.ndarray:
+def blend(predict, windows, skeleton, batch_size, progress=None, unfinished=None) -> np.ndarray:
     """(N, J, 3): predictions of all windows, averaged with the windows' weights per pose."""
     total = np.zeros((windows.length, skeleton.num_joints, 3), np.float32)
     weight = np.zeros(windows.length, np.float32)
-    for start in range(0, windows.count, batch_size):
+    first = unfinished.load(total, weight) if unfinished else 0
+    for start in range(first, windows.count, batch_size):
         stop = min(start + batch_size, windows.count)
         places = windows.places(start, stop)
         np.add.at(total, places, predict(windows.rows(start, stop)) * windows.weights[:, None, None])
         np.add.at(weight, places, np.broadcast_to(windows.weights, places.shape))
+        if unfinished:
+            unfinished.save(stop, total, weight)
+        if progress:
+            progress(stop, windows.count)
+    if unfinished:
+        unfinished.remove()
     total /= weight[:, None, None]
     return total
 

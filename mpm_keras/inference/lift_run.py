@@ -1,9 +1,12 @@
 """The lifting job: from a detector's file to 3D files, a page and pictures."""
 
+import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 
 from mpm_keras.errors import InputError
@@ -24,6 +27,7 @@ MAIN, ALL = "main", "all"
 SMOOTHING = ("none", "one_euro", "savitzky_golay")
 ONE_EURO = {"min_cutoff": 1.5, "beta": 1.0}  # Hz, Hz per m/s
 SAVITZKY_GOLAY_SECONDS = 0.3
+LONG_CLIP = 10_000  # frames; of a longer one a bar shows the progress, and what is done outlives a crash
 GIF_SECONDS = 30  # a longer one takes too much memory to write and to look at
 
 
@@ -131,11 +135,27 @@ def lift_track(lifter, track, detections, c, path) -> LiftedMotion:
         motion = lifter.lift(
             track.points, track.scores, skeleton=track.skeleton.name, image_size=detections.image_size,
             fps=detections.fps, intrinsics=camera_of(c), mode=c.mode, flip=c.flip, threshold=c.threshold,
-            name=track.name,
+            name=track.name, **long_clip(track, c),
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{path}: {track.name}: {error}") from error
     return finished(motion, c, facts_of(track, detections, lifter, c, path))
+
+
+def long_clip(track, c) -> dict:
+    """What lifting a long clip needs beside the options: a bar on stderr, and a file for what is done."""
+    if len(track.points) <= LONG_CLIP:
+        return {}
+    bar = []
+
+    def progress(done, windows):
+        with contextlib.redirect_stdout(sys.stderr):  # Keras writes bars to stdout, which is for the results
+            if not bar:
+                interval = 0.1 if sys.stderr.isatty() else 30.0
+                bar.append(keras.utils.Progbar(windows, interval=interval, unit_name="window"))
+            bar[0].update(done)
+
+    return {"progress": progress, "unfinished": Path(c.out) / f".{track.name}.unfinished.npz"}
 
 
 def facts_of(track, detections, lifter, c, path) -> dict:

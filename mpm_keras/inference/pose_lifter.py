@@ -62,7 +62,7 @@ class PoseLifter:
 
     def lift(
         self, keypoints, scores=None, *, skeleton="coco17", image_size, fps, intrinsics=None, mode="sequence",
-        flip=True, threshold=None, name="person1",
+        flip=True, threshold=None, name="person1", progress=None, unfinished=None,
     ) -> LiftedMotion:  # fmt: skip
         """3D poses of one person, one per frame.
 
@@ -78,6 +78,7 @@ class PoseLifter:
             flip: average with the mirrored prediction.
             threshold: joints with a lower score count as not seen; None for the preset's.
             name: of the person.
+            progress, unfinished: of a long clip, see `lift_clip`.
 
         Returns:
             `LiftedMotion`; joints that were not seen are filled in by the network.
@@ -98,7 +99,8 @@ class PoseLifter:
         sampled, seen = resample_keypoints(points, sure, fps, self.rate, threshold)
         camera, known = checked_intrinsics(intrinsics, width, height)
         pose_2d, path = self.framed(sampled, seen, (width, height), camera)
-        poses = lift_clip(self.network, pose_2d, self.skeleton, hidden=~seen, mode=mode, flip=flip)
+        running = {"progress": progress, "unfinished": unfinished}
+        poses = lift_clip(self.network, pose_2d, self.skeleton, hidden=~seen, mode=mode, flip=flip, **running)
         poses = poses_at(poses, self.rate, fps, len(points))
         if path is not None:
             poses = turn_back(poses, turns_to(poses_at(path, self.rate, fps, len(points))))

@@ -1,13 +1,11 @@
-"""Callbacks of a run: checkpoints, the step limit, finite losses and TensorBoard without TensorFlow."""
+"""Callbacks of a run: checkpoints, the step limit, the epochs' log and TensorBoard without TensorFlow."""
 
-import json
-import math
 import time
-from pathlib import Path
 
 import keras
 
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
+from mpm_keras.training.json_lines import JsonLines
 
 
 class RunProgress(keras.callbacks.Callback):
@@ -28,7 +26,7 @@ class RunProgress(keras.callbacks.Callback):
         self.checkpoints, self.steps_per_epoch = checkpoints, steps_per_epoch
         self.updates_per_batch, self.max_updates, self.seconds = updates_per_batch, max_updates, seconds
         self.position, self.saved, self.last_save = start, start, time.monotonic()
-        self.batches_run = 0
+        self.batches_run, self.running_means = 0, []
 
     @property
     def finished(self):
@@ -41,10 +39,15 @@ class RunProgress(keras.callbacks.Callback):
         self.batches_run += 1
         if self.finished:
             self.model.stop_training = True
+            self.running_means = [(v, keras.ops.convert_to_numpy(v.value)) for v in self.model.metrics_variables]
         elif step and time.monotonic() - self.last_save > self.seconds:
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
+        # Validation has used the metrics since; with more steps the run goes on in this epoch.
+        for variable, value in self.running_means:
+            variable.assign(value)
+        self.running_means = []
         self.save()
 
     def save(self):
@@ -83,19 +86,14 @@ class EpochLog(keras.callbacks.Callback):
 
     def __init__(self, path):
         super().__init__()
-        self.path = Path(path)
+        self.log = JsonLines(path)
 
     def on_epoch_end(self, epoch, logs=None):
-        line = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
-        with open(self.path, "a") as file:
-            file.write(json.dumps(line) + "\n")
+        self.log.append({"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}})
 
     def epochs(self) -> list[dict]:
         """All epochs of the run; of one that was run twice or in two parts, the last line."""
-        if not self.path.exists():
-            return []
-        lines = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
-        return [line for _, line in sorted({line["epoch"]: line for line in lines}.items())]
+        return [line for _, line in sorted({line["epoch"]: line for line in self.log.read()}.items())]
 
 
 class BestNetwork(keras.callbacks.Callback):
@@ -122,17 +120,6 @@ class BestNetwork(keras.callbacks.Callback):
         if self.best is None:
             logs = trainer.evaluate(validation, return_dict=True, verbose=0)
             self.on_epoch_end(0, {f"val_{name}": value for name, value in logs.items()})
-
-
-class FiniteLoss(keras.callbacks.Callback):
-    """Stops at the first loss that is not finite, before a checkpoint could hold it."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} at batch {batch + 1} of this epoch; the last checkpoint is good"
-            )
 
 
 class TensorBoardScalars(keras.callbacks.Callback):

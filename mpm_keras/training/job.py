@@ -7,9 +7,11 @@ import keras
 from mpm_keras.data.sources import SourceOptions, load_splits, make_batches, mean_of
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import get_skeleton
-from mpm_keras.training.callbacks import EpochLog, FiniteLoss, RunProgress, TensorBoardScalars, Throughput
+from mpm_keras.training.callbacks import EpochLog, RunProgress, TensorBoardScalars, Throughput
 from mpm_keras.training.checkpoints import Position
+from mpm_keras.training.determinism import use_deterministic_kernels
 from mpm_keras.training.loop import fit
+from mpm_keras.training.loss_watch import LossWatch
 from mpm_keras.training.validation import unshuffled
 from mpm_keras.training.workdir import Workdir
 
@@ -32,6 +34,8 @@ class Job:
         self.config = c = SimpleNamespace(**config)
         self.workdir = Workdir(config, c.keep)
         keras.utils.set_random_seed(c.seed)
+        if c.deterministic:
+            use_deterministic_kernels()
         keras.config.set_dtype_policy(c.dtype)
         self.skeleton = get_skeleton(c.skeleton)
         self.splits = load_splits(c.data, source_options(c))
@@ -66,7 +70,11 @@ class Job:
         c, folder = self.config, self.workdir.path
         start = self.workdir.checkpoints.restore_newest(trainer) or Position()
         self.workdir.begin()
-        progress = RunProgress(self.workdir.checkpoints, self.training.num_steps, self.updates, start, c.steps)
+        progress = RunProgress(
+            self.workdir.checkpoints, self.training.num_steps, self.updates, start, c.steps, c.checkpoint_seconds
+        )
+        trainer.skip_bad_batches = c.skip_bad_batches > 0
+        watch = LossWatch(progress, folder / "events.jsonl", c.skip_bad_batches)
         throughput, log = Throughput(c.batch_size), EpochLog(folder / "epochs.jsonl")
         fit(
             trainer,
@@ -75,7 +83,7 @@ class Job:
             progress=progress,
             pipeline=c.pipeline if hasattr(self.training, "parts") else "numpy",  # arrays need no gathering
             validation=validation,
-            callbacks=[FiniteLoss(), throughput, log, *callbacks, TensorBoardScalars(folder / "tensorboard")],
+            callbacks=[watch, throughput, log, *callbacks, TensorBoardScalars(folder / "tensorboard")],
             verbose=1 if c.progress else 0,
         )
         old = self.workdir.read_metrics()
@@ -83,6 +91,7 @@ class Job:
             "train_samples_per_second": throughput.samples_per_second or old.get("train_samples_per_second"),
             "steps": progress.position.updates,
             "epochs": progress.position.epoch,
+            "skipped_batches": watch.skipped,
             "train_windows": self.training.num_windows,
             "validation_windows": self.held_out.num_windows,
             "parameters": trainer.network.module_parameters(),

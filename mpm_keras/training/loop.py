@@ -33,7 +33,8 @@ def make_pipeline(batches, kind: str, epoch: int, first_step: int, epochs: int):
 def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", validation=None, callbacks=(), verbose=1):
     """Trains a compiled trainer up to `epochs` epochs in all, from `progress.position` on.
 
-    An epoch that was interrupted is finished first, by a `fit` of its own over the steps left.
+    An epoch that was interrupted is finished first, by a `fit` of its own over the steps left, and with the
+    running means that it had.
 
     Args:
         batches: `WindowBatches` or `UnpairedBatches`.
@@ -48,6 +49,7 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
     with StopOnSignal(progress) as stop:
         while (start := progress.position).epoch < epochs and not progress.finished:
             last = start.epoch + 1 if start.step else epochs
+            trainer.epoch_goes_on = start.step > 0
             source = make_pipeline(batches, pipeline, start.epoch, start.step, last)
             trainer.fit(
                 source,

@@ -11,7 +11,8 @@ from mpm_keras.errors import Preempted
 class StopOnSignal(keras.callbacks.Callback):
     """Saves and stops at the end of the batch in which the process is asked to terminate.
 
-    Listens inside `with`, in the main thread only: elsewhere signals cannot be caught.
+    In the last batch of an epoch and in validation it waits for the end of the epoch, which decides on the best
+    network. Listens inside `with`, in the main thread only: elsewhere signals cannot be caught.
 
     Args:
         progress: `RunProgress`, which saves.
@@ -36,6 +37,13 @@ class StopOnSignal(keras.callbacks.Callback):
         self.caught = signal.Signals(number).name
 
     def on_train_batch_end(self, batch, logs=None):
+        if self.progress.position.step and not self.progress.finished:
+            self.leave()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.leave()
+
+    def leave(self):
         if self.caught:
             self.progress.save()
             p = self.progress.position

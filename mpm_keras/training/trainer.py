@@ -6,6 +6,7 @@ update, through the shim of the active backend.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import keras
@@ -33,11 +34,17 @@ class Trainer(keras.Model):
     Args:
         network: the model to train. Checkpoints and presets hold it, not the trainer.
         metric_names: what losses report; each gets a running mean.
+
+    Attributes:
+        skip_bad_batches: a batch whose loss or gradients are not finite leaves everything as it was
+            (weights, moments, statistics, random state, running means). Set it before training.
+        epoch_goes_on: the next epoch is the rest of one, and keeps its running means.
     """
 
     def __init__(self, network, metric_names, **kwargs):
         super().__init__(**kwargs)
         self.network = network
+        self.skip_bad_batches = self.epoch_goes_on = False
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *metric_names)}
         self.built = True
 
@@ -76,6 +83,11 @@ class Trainer(keras.Model):
     def metrics(self):
         return list(self.trackers.values())
 
+    def reset_metrics(self):
+        if not self.epoch_goes_on:
+            super().reset_metrics()
+        self.epoch_goes_on = False
+
     def call(self, batch, training=None):
         return self.network(batch, training=training)
 
@@ -86,6 +98,12 @@ class Trainer(keras.Model):
 
     def logs(self):
         return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def report_batch(self, results, finite):
+        """Reports a training batch. Returns the logs, with a NaN loss where the batch was not finite."""
+        self.report(*self.total(results))
+        logs = self.logs()
+        return logs | {"loss": ops.where(finite, logs["loss"], math.nan)}
 
     def train_step(self, *args):
         step = {"tensorflow": tensorflow_step, "jax": jax_step, "torch": torch_step}[keras.backend.backend()]
@@ -111,32 +129,66 @@ def unpack(data):
 def tensorflow_step(trainer, data):
     import tensorflow as tf
 
-    batch, results = trainer.prepare(unpack(data), training=True), []
+    before = snapshot(trainer)
+    batch, results, finite = trainer.prepare(unpack(data), training=True), [], True
     for update in trainer.updates(batch):
         variables = update.variables()
         with tf.GradientTape() as tape:
             results.append(update.loss(batch, training=True))
             scaled = trainer.optimizer.scale_loss(results[-1][0])
-        trainer.optimizer.apply(tape.gradient(scaled, variables), variables)
-    trainer.report(*trainer.total(results))
-    return trainer.logs()
+        gradients = tape.gradient(scaled, variables)
+        finite = ops.logical_and(finite, all_finite(trainer, results[-1][0], gradients))
+        trainer.optimizer.apply(gradients, variables)
+    logs = trainer.report_batch(results, finite)
+    restore(before, finite)
+    return logs
 
 
 def torch_step(trainer, data):
     import torch
 
-    batch, results = trainer.prepare(unpack(data), training=True), []
+    before = snapshot(trainer)
+    batch, results, finite = trainer.prepare(unpack(data), training=True), [], True
     for update in trainer.updates(batch):
         variables = update.variables()
         trainer.zero_grad()
         loss, values = update.loss(batch, training=True)
         trainer.optimizer.scale_loss(loss).backward()
         with torch.no_grad():
-            trainer.optimizer.apply([v.value.grad for v in variables], variables)
+            gradients = [v.value.grad for v in variables]
+            finite = ops.logical_and(finite, all_finite(trainer, loss, gradients))
+            trainer.optimizer.apply(gradients, variables)
         results.append((loss.detach(), values))
     with torch.no_grad():
-        trainer.report(*trainer.total(results))
-    return trainer.logs()
+        logs = trainer.report_batch(results, finite)
+        restore(before, finite)
+    return logs
+
+
+def all_finite(trainer, loss, gradients):
+    """() bool: whether a loss and its gradients hold neither NaN nor infinity.
+
+    Of scaled gradients only the loss is looked at: an overflow there makes the scaler skip the step
+    and lower the scale, as it should.
+    """
+    if isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer):
+        gradients = []
+    sums = [ops.sum(gradient) for gradient in gradients if gradient is not None]  # NaN and infinity carry through
+    return ops.isfinite(ops.sum(ops.stack([ops.cast(value, "float32") for value in [loss, *sums]])))
+
+
+def snapshot(trainer):
+    """[(variable, value)] of all that a batch changes, where bad batches are skipped."""
+    if not trainer.skip_bad_batches:
+        return []
+    state = (*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables)
+    return [(v, ops.stop_gradient(ops.copy(v.value))) for v in {id(v): v for v in state}.values()]
+
+
+def restore(before, finite):
+    """Takes a batch back that was not finite."""
+    for variable, value in before:
+        variable.assign(ops.where(finite, variable.value, value))
 
 
 def jax_step(trainer, state, data):
@@ -149,6 +201,7 @@ def jax_step(trainer, state, data):
         trainer.metrics_variables,
     ]
     trainable, non_trainable, moments, metrics = state
+    finite = True
     # Drawing masks advances the seed generators, which live among the non-trainable variables.
     with keras.StatelessScope(state_mapping=pairs(refs[1:2], [non_trainable])) as scope:
         batch = trainer.prepare(unpack(data), training=True)
@@ -171,15 +224,20 @@ def jax_step(trainer, state, data):
         gradient = jax.grad(loss_of, has_aux=True)
         moving_gradients, (result, non_trainable) = gradient([trainable[i] for i in index])
         results.append(result)
+        finite = ops.logical_and(finite, all_finite(trainer, result[0], moving_gradients))
         gradients = [None] * len(trainable)
         for i, value in zip(index, moving_gradients, strict=True):
             gradients[i] = value
         trainable, moments = apply_quietly(trainer.optimizer, moments, gradients, trainable)
 
     with keras.StatelessScope(state_mapping=pairs(refs[3:], [metrics])) as scope:
-        trainer.report(*trainer.total(results))
-        logs = trainer.logs()
-    return logs, (trainable, non_trainable, moments, current(scope, refs[3]))
+        logs = trainer.report_batch(results, finite)
+    after = (trainable, non_trainable, moments, current(scope, refs[3]))
+    if trainer.skip_bad_batches:
+        after = tuple(
+            [ops.where(finite, *pair) for pair in zip(*two, strict=True)] for two in zip(after, state, strict=True)
+        )
+    return logs, after
 
 
 def apply_quietly(optimizer, moments, gradients, trainable):

@@ -14,7 +14,10 @@ from mpm_keras.files import write_json
 from mpm_keras.training.checkpoints import CheckpointFolder
 
 # Settings that may differ when a run is resumed: how long, where and how fast, not what.
-RESUMABLE = {"workdir", "config", "epochs", "steps", "keep", "progress", "pipeline"}
+RESUMABLE = {
+    "workdir", "config", "epochs", "steps", "keep", "progress", "pipeline", "checkpoint_seconds", "skip_bad_batches",
+    "deterministic",
+}  # fmt: skip
 
 
 class Workdir:
@@ -56,6 +59,8 @@ class Workdir:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
+            for left in self.path.rglob(".*.tmp"):  # half a file of a process that was killed
+                left.unlink()
             write_json(self.path / "config.json", self.config)
         except OSError as error:
             raise InputError(f"--workdir {self.path}: cannot be written ({error.strerror})") from error

@@ -10,6 +10,7 @@ import pytest
 from harness import seed_weights
 
 from mpm_keras.errors import InputError
+from mpm_keras.inference import lift_run
 from mpm_keras.inference.lift_run import lift_file
 from mpm_keras.models import MPMLifter, save_preset
 
@@ -95,6 +96,18 @@ def test_two_people_in_files_of_their_own(preset, tmp_path):
     ((main, _),) = run(file, preset, tmp_path / "main")
     ((second, _),) = run(file, preset, tmp_path / "second", person="person2")
     assert (main.name, second.name) == ("person1", "person2")
+
+
+def test_a_long_clip_shows_its_progress_on_stderr(file, preset, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(lift_run, "LONG_CLIP", 39)
+    ((motion, files),) = run(file, preset, tmp_path / "out")
+    out, err = capfd.readouterr()
+    assert "/window" in err and "/window" not in out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {path.name for path in files}  # nothing unfinished
+    monkeypatch.setattr(lift_run, "LONG_CLIP", 40)
+    ((plain, _),) = run(file, preset, tmp_path / "plain")
+    assert "/window" not in capfd.readouterr().err
+    np.testing.assert_array_equal(plain.positions_3d, motion.positions_3d)
 
 
 def test_settings_that_make_no_sense_write_nothing(file, preset, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from harness import seed_weights
 
 from mpm_keras.geometry import flip_pose
-from mpm_keras.inference import clips
+from mpm_keras.inference import clips, unfinished
 from mpm_keras.inference.clips import complete_clip, lift_clip
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.pretrainer import MPMPretrainer
@@ -89,6 +89,9 @@ class Echo:
 
     def __init__(self, frames=FRAMES):
         self.frames, self.joints, self.sizes = frames, 17, []
+
+    def get_weights(self):
+        return []
 
     def predict_on_batch(self, batch):
         pose = np.concatenate([batch["pose_2d"], 0 * batch["pose_2d"][..., :1]], axis=-1)
@@ -226,3 +229,62 @@ def test_completion_keeps_what_was_observed():
     assert np.isfinite(found).all()
     with pytest.raises(ValueError, match="stride must be positive"):
         complete_clip(network, pose, hidden, H36M_17, stride=0)
+
+
+class Crash(Exception):
+    """Stands for the end of the process."""
+
+
+def crash_after(batches):
+    """A progress that ends the process after so many batches."""
+    calls = []
+
+    def progress(done, windows):
+        calls.append((done, windows))
+        if len(calls) == batches:
+            raise Crash
+
+    return progress
+
+
+@pytest.mark.parametrize("mode", clips.MODES)
+@pytest.mark.numpy_only
+def test_a_clip_that_was_cut_short_goes_on(mode, monkeypatch, tmp_path):
+    monkeypatch.setattr(unfinished.Unfinished, "save", saves_at_once)
+    pose, file, calls = make_clip(200), tmp_path / "out" / ".person1.unfinished.npz", []
+    options = {"mode": mode, "stride": 2, "batch_size": 8, "flip": False}
+    straight = lift_clip(Echo(), pose, H36M_17, progress=lambda *c: calls.append(c), **options)
+    windows = calls[-1][1]
+    assert [done for done, _ in calls] == [*range(8, windows, 8), windows]
+    with pytest.raises(Crash):
+        lift_clip(Echo(), pose, H36M_17, progress=crash_after(2), unfinished=file, **options)
+    assert file.exists()
+    rest = Echo()
+    np.testing.assert_array_equal(lift_clip(rest, pose, H36M_17, unfinished=file, **options), straight)
+    assert sum(rest.sizes) < windows - 16 + 8 and not file.exists()
+
+
+def saves_at_once(self, start, total, weight, save=unfinished.Unfinished.save):
+    self.seconds = -1.0
+    save(self, start, total, weight)
+
+
+@pytest.mark.numpy_only
+@pytest.mark.parametrize("other", ["clip", "options", "damaged"])
+def test_what_is_unfinished_of_other_work_is_not_used(other, monkeypatch, tmp_path):
+    monkeypatch.setattr(unfinished.Unfinished, "save", saves_at_once)
+    pose, file = make_clip(100), tmp_path / "unfinished.npz"
+    with pytest.raises(Crash):
+        first = make_clip(100, seed=1) if other == "clip" else pose
+        lift_clip(Echo(), first, H36M_17, batch_size=8, step=1 + (other == "options"), unfinished=file,
+                  progress=crash_after(2))  # fmt: skip
+    if other == "damaged":
+        file.write_bytes(file.read_bytes()[:-100])
+    found = lift_clip(Echo(), pose, H36M_17, batch_size=8, unfinished=file)
+    np.testing.assert_array_equal(found, lift_clip(Echo(), pose, H36M_17, batch_size=8))
+
+
+@pytest.mark.numpy_only
+def test_short_work_leaves_no_file(tmp_path):
+    lift_clip(Echo(), make_clip(50), H36M_17, batch_size=8, unfinished=tmp_path / "new" / "unfinished.npz")
+    assert not (tmp_path / "new").exists()

@@ -10,7 +10,7 @@ from tiny_training import fixed_batch, make_data, make_trainer
 from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write
 from mpm_keras.training import checkpoints
-from mpm_keras.training.callbacks import RunProgress
+from mpm_keras.training.callbacks import EpochLog, RunProgress
 from mpm_keras.training.checkpoints import CheckpointFolder, Position, read_state, restore_state, save_state
 from mpm_keras.training.loop import fit
 from mpm_keras.training.validation import FixedBatches
@@ -180,13 +180,21 @@ def run(folder, epochs=2, max_updates=0, seconds=300.0, pipeline="auto", callbac
     checkpoint_folder = CheckpointFolder(folder, keep=20)
     start = checkpoint_folder.restore_newest(trainer) or Position()
     progress = RunProgress(checkpoint_folder, 4, 2, start, max_updates, seconds)
-    fit(trainer, batches, epochs=epochs, progress=progress, pipeline=pipeline, callbacks=callbacks, verbose=0)
+    fit(
+        trainer, batches, epochs=epochs, progress=progress, pipeline=pipeline, verbose=0,
+        validation=FixedBatches([fixed_batch()]), callbacks=[EpochLog(folder / "epochs.jsonl"), *callbacks],
+    )  # fmt: skip
     return trainer, progress
+
+
+def epochs_of(folder):
+    return EpochLog(folder / "epochs.jsonl").epochs()
 
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("straight"))
+    folder = tmp_path_factory.mktemp("straight")
+    return run(folder)[0], epochs_of(folder)
 
 
 def assert_same_weights(a, b):
@@ -225,6 +233,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(stop, straight, t
     trainer, progress = run(tmp_path)
     assert progress.position == Position(2, 0, 16) and progress.batches_run == 8 - stop // 2
     assert_same_weights(trainer, straight[0])
+    assert epochs_of(tmp_path) == straight[1]
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(straight, tmp_path):
@@ -235,6 +244,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(straight, tmp_path):
     trainer, progress = run(tmp_path)
     assert progress.batches_run == 8 - batches
     assert_same_weights(trainer, straight[0])
+    assert epochs_of(tmp_path) == straight[1]  # the running means went on in the midst of an epoch
 
 
 def test_the_pipelines_train_alike(straight, tmp_path):

@@ -1,14 +1,13 @@
-import json
-
 import keras
 import numpy as np
 import pytest
 from harness import to_numpy
 from tiny_training import fixed_batch, make_data, make_trainer
 
-from mpm_keras.training.callbacks import EpochLog, FiniteLoss, RunProgress, TensorBoardScalars, Throughput
+from mpm_keras.training.callbacks import EpochLog, RunProgress, TensorBoardScalars, Throughput
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
 from mpm_keras.training.loop import fit, make_pipeline
+from mpm_keras.training.loss_watch import LossWatch
 from mpm_keras.training.validation import FixedBatches, baseline_errors, masked_batches
 
 
@@ -23,7 +22,7 @@ def test_a_run_with_all_callbacks(tmp_path):
     trainer = make_trainer()
     fit(
         trainer, make_data(), epochs=2, progress=progress, validation=FixedBatches([fixed_batch()]),
-        callbacks=[FiniteLoss(), throughput, log, board], verbose=0,
+        callbacks=[LossWatch(progress, tmp_path / "events.jsonl"), throughput, log, board], verbose=0,
     )  # fmt: skip
     assert progress.position == Position(2, 0, 16) and progress.batches_run == 8
     assert throughput.batches == 8 and throughput.samples_per_second > 0
@@ -59,8 +58,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved(tmp_path):
     trainer, progress = make_trainer(), progress_of(tmp_path, seconds=-1.0)
     token = trainer.network.frame_token.token
     token.assign(np.full(token.shape, np.nan))
-    with pytest.raises(FloatingPointError, match="the loss is nan at batch 1"):
-        fit(trainer, make_data(), epochs=1, progress=progress, callbacks=[FiniteLoss()], verbose=0)
+    watch = LossWatch(progress, tmp_path / "events.jsonl")
+    with pytest.raises(FloatingPointError, match="NaN or infinite at batch 1 of epoch 1"):
+        fit(trainer, make_data(), epochs=1, progress=progress, callbacks=[watch], verbose=0)
     assert not progress.checkpoints.paths()
 
 
@@ -87,14 +87,11 @@ def test_auto_is_tfdata_with_tensorflow_alone():
     assert len(pipeline) == 2 + 4
 
 
-def test_epoch_log_survives_a_torn_line(tmp_path):
+def test_the_epoch_log_keeps_the_last_line_of_an_epoch(tmp_path):
     log = EpochLog(tmp_path / "epochs.jsonl")
-    log.on_epoch_end(0, {"loss": 1.0})
-    log.on_epoch_end(1, {"loss": 0.5})
-    with open(log.path, "a") as file:
-        file.write('{"epoch": 3, "lo')
+    for epoch, loss in ((0, 1.0), (1, 0.75), (1, 0.5)):
+        log.on_epoch_end(epoch, {"loss": np.float32(loss)})
     assert log.epochs() == [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
-    assert json.loads(log.path.read_text().splitlines()[0])["epoch"] == 1
 
 
 def test_validation_masks_and_baselines():

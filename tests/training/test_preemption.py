@@ -6,13 +6,14 @@ import sys
 import keras
 import numpy as np
 import pytest
-from tiny_training import make_data, make_trainer
+from tiny_training import fixed_batch, make_data, make_trainer
 
 from mpm_keras.errors import InputError, Preempted
 from mpm_keras.files import atomic_write
-from mpm_keras.training.callbacks import RunProgress
+from mpm_keras.training.callbacks import EpochLog, RunProgress
 from mpm_keras.training.checkpoints import CheckpointFolder, Position, read_state
 from mpm_keras.training.loop import fit
+from mpm_keras.training.validation import FixedBatches
 from mpm_keras.training.workdir import Workdir
 
 
@@ -33,20 +34,34 @@ def run(folder, callbacks=()):
     trainer, checkpoints = make_trainer(), CheckpointFolder(folder)
     start = checkpoints.restore_newest(trainer) or Position()
     progress = RunProgress(checkpoints, 4, 2, start)
-    fit(trainer, make_data(), epochs=2, progress=progress, callbacks=callbacks, pipeline="numpy", verbose=0)
+    validation, log = FixedBatches([fixed_batch()]), EpochLog(folder / "epochs.jsonl")
+    fit(
+        trainer, make_data(), epochs=2, progress=progress, pipeline="numpy", verbose=0, validation=validation,
+        callbacks=[log, *callbacks],
+    )  # fmt: skip
     return read_state(checkpoints.paths()[-1])[0]
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    return run(folder), EpochLog(folder / "epochs.jsonl").epochs()
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_sigterm_saves_and_the_same_command_goes_on(batch, straight, tmp_path):
+    """In the midst of an epoch, and in its last batch: then validation still belongs to it."""
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Preempted, match="stopped by SIGTERM after 4 steps; saved"):
-        run(tmp_path / "killed", [KillAt(1)])
+    steps = 2 * (batch + 1)
+    with pytest.raises(Preempted, match=f"stopped by SIGTERM after {steps} steps; saved"):
+        run(tmp_path, [KillAt(batch)])
     assert signal.getsignal(signal.SIGTERM) == before
-    assert [path.name for path in CheckpointFolder(tmp_path / "killed").paths()] == ["state-000000004.npz"]
-    resumed, straight = run(tmp_path / "killed"), run(tmp_path / "straight")
-    assert resumed.keys() == straight.keys()
-    for name in straight:
-        np.testing.assert_array_equal(resumed[name], straight[name], err_msg=name)
+    assert [path.name for path in CheckpointFolder(tmp_path).paths()] == [f"state-{steps:09d}.npz"]
+    resumed = run(tmp_path)
+    assert EpochLog(tmp_path / "epochs.jsonl").epochs() == straight[1]
+    assert resumed.keys() == straight[0].keys()
+    for name, value in straight[0].items():
+        np.testing.assert_array_equal(resumed[name], value, err_msg=name)
 
 
 @pytest.mark.once

@@ -23,7 +23,8 @@ SMALL = dict(
     fps=50.0, cameras=1, skeleton="h36m17", val_subjects=[], test_subjects=[], val_windows=32, data_seed=0,
     synthetic_clips=12, window_step=50, flip=True, learning_rate=1e-3, lr_decay=0.97, weight_decay=0.01,
     dtype="float32", pipeline="numpy", jit_compile="auto", keep=3, progress=False, width=16, encoder_width=16,
-    dropout=0.1, detector="none", normalization="screen", without_licenses=[],
+    dropout=0.1, detector="none", normalization="screen", without_licenses=[], checkpoint_seconds=300.0,
+    skip_bad_batches=0, deterministic=False,
 )  # fmt: skip
 STAGE_1 = dict(
     spatial_mask=5, temporal_mask=0.6, mask_strategy="spatiotemporal", schedule="alternate", weight_2d=2.0,
@@ -71,13 +72,15 @@ def test_interrupted_run_ends_like_an_uninterrupted_one(tmp_path):
     run_finetune(tmp_path / "straight", occlusion="partial", steps=7)
     for steps in (1, 4, 7):
         run_finetune(tmp_path / "resumed", occlusion="partial", steps=steps)
-    straight, resumed = (
-        np.load(sorted((tmp_path / name / "checkpoints").iterdir())[-1]) for name in ("straight", "resumed")
-    )
-    names = [name for name in straight.files if name.startswith(("model", "optimizer"))]
-    assert names
-    for name in names:
-        np.testing.assert_array_equal(straight[name], resumed[name], err_msg=name)
+    assert_same_end(tmp_path / "straight", tmp_path / "resumed")
+
+
+def assert_same_end(one, other):
+    """The last checkpoints of two runs are the same bit for bit, metrics included."""
+    a, b = (np.load(sorted((folder / "checkpoints").iterdir())[-1]) for folder in (one, other))
+    assert a.files == b.files
+    for name in a.files:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 def test_mismatch_with_pretrained_names_the_tensor(pretrained, tmp_path):
@@ -106,6 +109,14 @@ def test_complete_reports_every_row(pretrained, tmp_path):
         assert len(list(csv.DictReader(file))) == 1 + len(PARTIAL_2D) + 2 * len(PARTIAL_3D)
 
 
+def test_completion_goes_on_with_both_of_its_runs(pretrained, tmp_path):
+    config = {**SMALL, **STAGE_2, "pretrained": str(pretrained), "split": "test", "eval_windows": 16}
+    for name, steps in (("straight", 3), ("resumed", 2), ("resumed", 3)):
+        complete({**config, "workdir": str(tmp_path / name), "tasks": ["2d", "3d"], "steps": steps})
+    for part in ("partial_2d", "partial_3d"):
+        assert_same_end(tmp_path / "straight" / part, tmp_path / "resumed" / part)
+
+
 REFINE = dict(root_depth="estimated", split="test")
 
 
@@ -127,6 +138,13 @@ def lifter(tmp_path_factory):
 def test_refine_lowers_the_error(lifter, root_depth, tmp_path):
     metrics = refine(refine_config(tmp_path / "run", lifter, root_depth=root_depth, steps=40))
     assert metrics["test_center_mpjpe_mm_after"] < metrics["test_center_mpjpe_mm_before"]
+
+
+def test_refinement_goes_on_where_it_stopped(lifter, tmp_path):
+    refine(refine_config(tmp_path / "straight", lifter, steps=5))
+    for steps in (2, 5):
+        refine(refine_config(tmp_path / "resumed", lifter, steps=steps))
+    assert_same_end(tmp_path / "straight", tmp_path / "resumed")
 
 
 @pytest.mark.once

@@ -8,6 +8,8 @@ import pytest
 from harness import to_numpy, values_of
 from tiny_training import fixed_batch, make_trainer, seeded_trainer
 
+from mpm_keras.training.checkpoints import state_variables
+from mpm_keras.training.trainer import Trainer, Update
 from mpm_keras.training.validation import FixedBatches
 
 BACKEND = keras.backend.backend()
@@ -99,3 +101,69 @@ def test_calling_a_trainer_is_calling_its_network():
     trainer = seeded_trainer()
     a, b = trainer(DATA[0]), trainer.network(DATA[0])
     keras.tree.map_structure(lambda x, y: np.testing.assert_array_equal(to_numpy(x), to_numpy(y)), a, b)
+
+
+def poses(seed, **changes):
+    """A batch without masks, so that training draws them."""
+    return {**{k: v for k, v in fixed_batch(seed=seed).items() if k.startswith("pose")}, **changes}
+
+
+def state_after(data, skip, **options):
+    """{name: array} of everything that training changes."""
+    trainer = make_trainer(**options)
+    trainer.skip_bad_batches = skip
+    train(trainer, data=data)
+    return {name: to_numpy(v.value) for name, v in state_variables(trainer).items()}
+
+
+@pytest.mark.parametrize(
+    ("modality", "value", "dtype"), [("3d", np.nan, None), ("2d", np.inf, None), ("3d", np.nan, "mixed_float16")]
+)
+def test_a_skipped_batch_leaves_no_trace(modality, value, dtype):
+    """Not in weights, moments, statistics, random state and running means; the update before the bad one goes, too."""
+    good = [poses(seed) for seed in range(3)]
+    bad = poses(9)
+    bad[f"pose_{modality}"][1, 2, 3] = value
+    without, skipped = (state_after(data, skip=True, dtype=dtype) for data in (good, [good[0], bad, *good[1:]]))
+    assert any("seed" in name for name in without) and any("moving_mean" in name for name in without)
+    for name, expected in without.items():
+        np.testing.assert_array_equal(skipped[name], expected, err_msg=name)
+    poisoned = state_after([good[0], bad, *good[1:]], skip=False, dtype=dtype)
+    assert any(not np.isfinite(value).all() for value in poisoned.values())
+
+
+def test_skipping_changes_no_good_batch():
+    data = [poses(seed) for seed in range(2)]
+    off, on = (state_after(data, skip) for skip in (False, True))
+    for name in off:
+        np.testing.assert_allclose(on[name], off[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+class Rooted(Trainer):
+    """The root of a sum that may be zero, where its derivative is NaN and the loss is not."""
+
+    def __init__(self):
+        network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, kernel_initializer="ones")])
+        super().__init__(network, ())
+
+    def updates(self, batch):
+        return [Update(self.loss_of, lambda: self.network.trainable_variables)]
+
+    def loss_of(self, batch, training):
+        total = keras.ops.sum(keras.ops.square(self.network(batch["x"], training=training)))
+        return keras.ops.sqrt(total * keras.ops.mean(batch["factor"])), {}
+
+
+def test_a_gradient_that_is_not_finite_makes_a_bad_batch():
+    def batch(factor):
+        return {"x": np.ones((2, 3), np.float32), "factor": np.full(2, factor, np.float32)}
+
+    for skip in (False, True):
+        trainer = Rooted()
+        trainer.skip_bad_batches = skip
+        trainer.compile(keras.optimizers.SGD(0.1))
+        before = values_of(trainer.network.weights)
+        assert np.isnan(trainer.train_on_batch(batch(0.0), return_dict=True)["loss"])
+        after = values_of(trainer.network.weights)
+        assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True)) == skip
+    assert trainer.train_on_batch(batch(1.0), return_dict=True)["loss"] == pytest.approx(np.sqrt(4 * 9), rel=1e-6)

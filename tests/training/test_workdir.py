@@ -26,7 +26,7 @@ def test_begin_writes_the_configuration(tmp_path):
 
 def test_the_same_run_may_go_on_longer(tmp_path):
     begun(tmp_path)
-    Workdir(config(tmp_path, epochs=5, keep=1, pipeline="numpy")).begin()
+    Workdir(config(tmp_path, epochs=5, keep=1, pipeline="numpy", checkpoint_seconds=60.0, skip_bad_batches=3)).begin()
     assert json.loads((tmp_path / "config.json").read_text())["epochs"] == 5
 
 
@@ -61,6 +61,16 @@ def test_a_lost_or_damaged_configuration_is_refused(content, tmp_path):
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(InputError, match=r"config.json: not the configuration of a run|holds a run with"):
         Workdir(config(tmp_path))
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path):
+    begun(tmp_path)
+    left = [tmp_path / "checkpoints" / ".state-000000002.npz.123.tmp", tmp_path / ".config.json.123.tmp"]
+    for path in left:
+        path.write_bytes(b"half")
+    Workdir(config(tmp_path)).begin()
+    assert not any(path.exists() for path in left)
+    assert (tmp_path / "checkpoints" / "state-000000001.npz").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -1,0 +1,230 @@
+"""Kills a training script again and again, and compares what is left with a run that was let alone.
+
+    python experiments/soak.py pretrain --kills=20
+    python experiments/soak.py complete --kills=50 --workdir=runs/soak -- --data=views.npz --epochs=3
+
+What follows -- goes to the script in place of the tiny run that is the default. The script runs once
+without being disturbed, and then again and again: SIGKILL, SIGTERM, or SIGKILL and the newest
+checkpoint cut off, at random moments, and the same command once more, until it ends. Prints what
+happened and whether every checkpoint, network and epoch log is the same bit for bit, and writes
+soak.json to --workdir; exit code 1 where anything differs.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import common
+from absl import flags
+
+SCRIPTS = ("pretrain", "finetune", "complete")
+TINY = (
+    "--synthetic_clips=12", "--width=16", "--encoder_width=16", "--layers=1", "--frames=9", "--batch_size=8",
+    "--window_step=25", "--val_windows=32", "--epochs=3", "--steps=0", "--noprogress",
+)  # fmt: skip
+KILL, TERMINATE, TRUNCATE = "SIGKILL", "SIGTERM", "SIGKILL, newest checkpoint cut off"
+KINDS = {KILL: 0.5, TERMINATE: 0.3, TRUNCATE: 0.2}
+IN_START = 0.15  # share of the kills that fall anywhere, mostly where the process starts
+GRACE_SECONDS = 120.0
+
+flags.DEFINE_integer("kills", 20, "How often to kill the script.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Of the moments and the kinds of death.")
+flags.DEFINE_string("workdir", "runs/soak", "Folder for the runs and for soak.json; must not hold anything yet.")
+
+
+class Soak:
+    """A script under attack.
+
+    Args:
+        command: of the script, without --workdir.
+        folder: runs go to `alone` and `killed_1`, `killed_2`, ... in it.
+        seed: of what happens to them.
+    """
+
+    def __init__(self, command: list[str], folder: Path, seed: int):
+        self.command, self.folder, self.random = command, folder, random.Random(seed)
+        self.deaths, self.starts, self.rounds, self.seconds_alone = [], 0, 0, 0.0
+        self.alone = folder / "alone"
+
+    def start(self, workdir) -> subprocess.Popen:
+        self.starts += 1
+        with open(self.folder / "output.log", "ab") as log:
+            return subprocess.Popen([*self.command, f"--workdir={workdir}"], stdout=log, stderr=log)
+
+    def run_alone(self):
+        """The run that all others are compared with. Ends this process where it fails."""
+        began = time.monotonic()
+        if code := self.start(self.alone).wait():
+            self.give_up(code)
+        self.seconds_alone = time.monotonic() - began
+        self.starts = 0
+
+    def run_killed(self, kills: int) -> Path:
+        """One run from beginning to end with up to so many deaths. Returns its folder."""
+        self.rounds += 1
+        workdir, left = self.folder / f"killed_{self.rounds}", kills
+        while True:
+            process = self.start(workdir)
+            if not left:
+                code = process.wait()
+            elif self.wait_for_the_moment(process, workdir):
+                code, left = self.kill(process, workdir), left - 1
+            else:
+                code = process.returncode
+            if code == 0:
+                return workdir
+            if code not in (common.EXIT_RUN_AGAIN, -signal.SIGKILL, -signal.SIGTERM):
+                self.give_up(code)
+
+    def give_up(self, code):
+        common.fail(f"the script ended with code {code}; {self.folder / 'output.log'} says why", code=1)
+
+    def wait_for_the_moment(self, process, workdir) -> bool:
+        """Waits for a random while, mostly within training. Returns False where the process ended before."""
+        if self.random.random() < IN_START:
+            return not ended_within(process, self.random.uniform(0, self.seconds_alone))
+        saves, before = self.random.choice([1, 1, 2, 4, 8, 16]), newest_change(workdir)
+        while saves:
+            if ended_within(process, 0.01):
+                return False
+            if (now := newest_change(workdir)) != before:
+                before, saves = now, saves - 1
+        return not ended_within(process, self.random.uniform(0, 0.2))
+
+    def kill(self, process, workdir) -> int:
+        """Ends the process in one of the ways. Returns its exit code."""
+        kind = self.random.choices(list(KINDS), KINDS.values())[0]
+        process.send_signal(signal.SIGTERM if kind == TERMINATE else signal.SIGKILL)
+        if not ended_within(process, GRACE_SECONDS):
+            process.kill()
+            common.fail(f"the script did not end within {GRACE_SECONDS:g} s of {kind}", code=1)
+        if (code := process.returncode) == 0:  # it was faster
+            return code
+        newest = max(checkpoints(workdir), key=lambda path: path.stat().st_mtime_ns, default=None)
+        if kind == TRUNCATE and not (newest and self.cut_off(newest)):
+            kind = KILL
+        self.deaths.append({"kind": kind, "exit_code": code, "run": workdir.name, "newest": newest and newest.name})
+        return code
+
+    def cut_off(self, newest) -> bool:
+        """Truncates a checkpoint that has another before it, as a loss of power may."""
+        if len(list(newest.parent.glob("state-*.npz"))) < 2:
+            return False
+        os.truncate(newest, self.random.randrange(newest.stat().st_size))
+        return True
+
+
+def ended_within(process, seconds) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def checkpoints(workdir) -> list[Path]:
+    return list(workdir.rglob("checkpoints/state-*.npz"))
+
+
+def newest_change(workdir) -> int:
+    """When the newest checkpoint was written, 0 where there is none."""
+    times = [0]
+    for path in checkpoints(workdir):
+        try:
+            times.append(path.stat().st_mtime_ns)
+        except FileNotFoundError:  # an old one that has just been removed
+            continue
+    return max(times)
+
+
+def differences(one, other) -> list[str]:
+    """What differs between two runs: arrays of last checkpoints and networks, bit for bit, and epoch logs."""
+    found = []
+    files = {path.relative_to(root) for root in (one, other) for path in last_files(root)}
+    for file in sorted(files):
+        if not (one / file).exists() or not (other / file).exists():
+            found.append(f"{file}: only one run has it")
+        elif file.suffix == ".npz":
+            found += [f"{file}: {name}" for name in different_arrays(one / file, other / file)]
+        elif epochs(one / file) != epochs(other / file):
+            found.append(f"{file}: other values")
+    return found
+
+
+def last_files(root) -> list[Path]:
+    """The last checkpoint, the network and the epoch log of every run in a folder."""
+    newest = {path.parent: path for path in sorted(checkpoints(root))}
+    return [*newest.values(), *root.rglob("network/weights.npz"), *root.rglob("epochs.jsonl")]
+
+
+def different_arrays(one, other) -> list[str]:
+    import numpy as np
+
+    with np.load(one, allow_pickle=False) as a, np.load(other, allow_pickle=False) as b:
+        if a.files != b.files:
+            return ["other names"]
+        return [name for name in a.files if a[name].dtype != b[name].dtype or a[name].tobytes() != b[name].tobytes()]
+
+
+def epochs(path) -> dict:
+    """{epoch: its last line}; one that was run twice has two."""
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    return {line["epoch"]: line for line in lines}
+
+
+def soak(script: str, arguments: list[str], kills: int, seed: int, folder: Path) -> dict:
+    """Runs it all. Returns what soak.json holds."""
+    command = [sys.executable, str(Path(__file__).parent / f"{script}.py"), *arguments, "--checkpoint_seconds=0"]
+    attack, found, began = Soak(command, folder, seed), {}, time.monotonic()
+    attack.run_alone()
+    while len(attack.deaths) < kills:
+        run = attack.run_killed(kills - len(attack.deaths))
+        found[run.name] = differences(attack.alone, run)
+        if not found[run.name]:
+            shutil.rmtree(run)
+    kinds = [death["kind"] for death in attack.deaths]
+    return {
+        "script": script,
+        "arguments": arguments,
+        "backend": os.environ.get("KERAS_BACKEND") or common.configured_backend(),
+        "seed": seed,
+        "kills_survived": len(kinds),
+        "kills_by_kind": {kind: kinds.count(kind) for kind in KINDS},
+        "preempted_exit_75": sum(death["exit_code"] == common.EXIT_RUN_AGAIN for death in attack.deaths),
+        "starts": attack.starts,
+        "runs_to_the_end": attack.rounds,
+        "identical": not any(found.values()),
+        "different": {run: names for run, names in found.items() if names},
+        "seconds_alone": attack.seconds_alone,
+        "seconds": time.monotonic() - began,
+        "deaths": attack.deaths,
+    }
+
+
+def main(words):
+    script, *arguments = words
+    if script not in SCRIPTS:
+        common.fail(f"expected one of {', '.join(SCRIPTS)}, found {script!r}")
+    folder = Path(flags.FLAGS.workdir)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        common.fail(f"--workdir {folder}: exists and is not an empty folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        common.fail(f"--workdir {folder}: cannot be written ({error.strerror})")
+    result = soak(script, arguments or list(TINY), flags.FLAGS.kills, flags.FLAGS.seed, folder)
+    (folder / "soak.json").write_text(json.dumps(result, indent=2) + "\n")
+    for name, value in result.items():
+        if name != "deaths":
+            print(f"{name:20} {value}")
+    sys.exit(0 if result["identical"] else 1)
+
+
+if __name__ == "__main__":
+    common.run(main, positional="SCRIPT")

@@ -1,0 +1,42 @@
+"""A log of one JSON object a line, which outlives a crash."""
+
+import json
+import os
+from pathlib import Path
+
+
+class JsonLines:
+    """Appends objects to a file. A line that a crash has torn is left out on reading.
+
+    Args:
+        path: made on the first write.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def append(self, value: dict):
+        """Writes one line and flushes it to the disk."""
+        with open(self.path, "ab+") as file:
+            if file.tell() and not self._ends_whole(file):
+                file.write(b"\n")
+            file.write(json.dumps(value).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def _ends_whole(file) -> bool:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+    def read(self) -> list[dict]:
+        """All whole lines; none where there is no file."""
+        if not self.path.exists():
+            return []
+        found = []
+        for line in self.path.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:  # torn
+                continue
+        return [value for value in found if isinstance(value, dict)]

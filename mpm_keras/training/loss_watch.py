@@ -1,0 +1,76 @@
+"""Losses that are not finite, and losses that leap."""
+
+import collections
+import math
+import statistics
+
+import keras
+
+from mpm_keras.training.json_lines import JsonLines
+
+BAD_BATCH, SPIKE = "bad_batch", "loss_spike"
+
+# A spike is a loss so many times the median of the last losses; of fewer a median says little.
+SPIKE_FACTOR, MEDIAN_OF, FEWEST = 10.0, 100, 20
+
+
+class LossWatch(keras.callbacks.Callback):
+    """Stops at a batch that is not finite, before a checkpoint could hold it, or counts it; notes spikes.
+
+    A trainer reports a NaN loss where the loss or a gradient of a batch is not finite, and leaves no
+    trace of the batch where its `skip_bad_batches` is set.
+
+    Args:
+        progress: `RunProgress`, which knows where the run is; stands after this one in the list.
+        path: `.jsonl` file for bad batches and spikes. What earlier starts of the run skipped counts.
+        skip: so many bad batches the run may hold.
+    """
+
+    def __init__(self, progress, path, skip: int = 0):
+        super().__init__()
+        self.progress, self.log, self.skip = progress, JsonLines(path), skip
+        self.losses = collections.deque(maxlen=MEDIAN_OF)
+        self.total, self.count = 0.0, 0.0
+
+    @property
+    def skipped(self) -> int:
+        """Bad batches of the run so far; those that are going to be run again do not count."""
+        here = (self.progress.position.epoch + 1, self.progress.position.step + 1)
+        found = {(line["epoch"], line["batch"]) for line in self.log.read() if line.get("event") == BAD_BATCH}
+        return sum(place < here for place in found)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        tracker = self.model.trackers["loss"]  # not empty in an epoch that goes on
+        self.total, self.count = (float(keras.ops.convert_to_numpy(v.value)) for v in (tracker.total, tracker.count))
+
+    def on_train_batch_end(self, batch, logs=None):
+        mean = float((logs or {}).get("loss", math.nan))
+        if not math.isfinite(mean):
+            self.refuse()
+            return
+        before, self.count = self.total, self.count + 1
+        self.total = mean * self.count
+        self.compare(self.total - before)
+
+    def refuse(self):
+        """Notes a bad batch, and raises `FloatingPointError` where it is one too many."""
+        place, skipped = self.place(), self.skipped
+        if skipped < self.skip:
+            self.log.append({"event": BAD_BATCH, **place})
+            return
+        skips = f"{skipped} were skipped before" if self.skip else "--skip_bad_batches=N skips up to N of them"
+        raise FloatingPointError(
+            f"the loss or a gradient is NaN or infinite at batch {place['batch']} of epoch {place['epoch']}, "
+            f"optimiser step {place['step']}; the last checkpoint is good ({skips})"
+        )
+
+    def compare(self, loss):
+        """Notes a loss far above the median of the last ones."""
+        if len(self.losses) >= FEWEST and loss > SPIKE_FACTOR * (median := statistics.median(self.losses)):
+            self.log.append({"event": SPIKE, **self.place(), "loss": loss, "median": median})
+        self.losses.append(loss)
+
+    def place(self) -> dict:
+        """Epoch, batch in it and optimiser step, each counted from 1, of the batch that has just run."""
+        p = self.progress.position
+        return {"epoch": p.epoch + 1, "batch": p.step + 1, "step": p.updates + 1}
