@@ -18,9 +18,7 @@ from absl import flags
 
 common.define_config_flag()
 flags.DEFINE_string("out", "explained", "Folder for the results; files of the same names are replaced.")
-flags.DEFINE_string(
-    "preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder."
-)
+flags.DEFINE_string("preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder.")
 flags.DEFINE_string("joint", "RWrist", "The predicted joint, by its name in the preset's skeleton.")
 flags.DEFINE_integer("frame", None, "Frame of the video, from 0; by default the middle.", lower_bound=0)
 flags.DEFINE_enum("coordinate", "all", ["all", "x", "y", "z"], "Which of the joint's coordinates; all for their norm.")

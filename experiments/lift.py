@@ -14,9 +14,7 @@ from absl import flags
 
 common.define_config_flag()
 flags.DEFINE_string("out", None, "Folder for the results; files of the same names are replaced.")
-flags.DEFINE_string(
-    "preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder."
-)
+flags.DEFINE_string("preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder.")
 flags.DEFINE_string("layout", None, "Joints of plain arrays where their number does not tell: coco17, h36m17, ...")
 flags.DEFINE_string("image_size", None, "WIDTHxHEIGHT of the video in pixels, where the file does not say.")
 flags.DEFINE_float("fps", None, "Frames a second of the video, where the file does not say.", 1.0, 1000.0)

@@ -1,5 +1,6 @@
 """Callbacks of a run: checkpoints, the step limit, the epochs' log and TensorBoard without TensorFlow."""
 
+import math
 import time
 
 import keras
@@ -111,7 +112,7 @@ class BestNetwork(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         value = float(logs[self.metric])
-        if self.best is None or value < self.best:
+        if math.isfinite(value) and (self.best is None or value < self.best):
             self.best = value
             self.save(value)
 
@@ -120,6 +121,8 @@ class BestNetwork(keras.callbacks.Callback):
         if self.best is None:
             logs = trainer.evaluate(validation, return_dict=True, verbose=0)
             self.on_epoch_end(0, {f"val_{name}": value for name, value in logs.items()})
+        if self.best is None:
+            raise FloatingPointError(f"{self.metric} is not finite: there is no network to keep")
 
 
 class TensorBoardScalars(keras.callbacks.Callback):

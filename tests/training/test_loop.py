@@ -4,7 +4,7 @@ import pytest
 from harness import to_numpy
 from tiny_training import fixed_batch, make_data, make_trainer
 
-from mpm_keras.training.callbacks import EpochLog, RunProgress, TensorBoardScalars, Throughput
+from mpm_keras.training.callbacks import BestNetwork, EpochLog, RunProgress, TensorBoardScalars, Throughput
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
 from mpm_keras.training.loop import fit, make_pipeline
 from mpm_keras.training.loss_watch import LossWatch
@@ -111,3 +111,12 @@ def test_validation_masks_and_baselines():
     assert set(errors) == {
         f"baseline_{n}_{u}" for n in ("interpolation", "mean_pose") for u in ("2d_error", "3d_mpjpe_mm")
     }
+
+
+@pytest.mark.once
+def test_the_best_network_is_never_one_of_nan():
+    saved = []
+    best = BestNetwork("val_error", None, saved.append)
+    for value in (float("nan"), 3.0, float("nan"), 2.0, 4.0):
+        best.on_epoch_end(0, {"val_error": value})
+    assert saved == [3.0, 2.0]
