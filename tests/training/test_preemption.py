@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -85,7 +86,11 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path, monkeypatch):
     (tmp_path / "state-000000008.npz").write_bytes(b"whole")
 
     def full(path, trainer, position):
-        atomic_write(path, lambda file: file.write(b"half") and os.fsync(-1))
+        def half(file):
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        atomic_write(path, half)
 
     monkeypatch.setattr("mpm_keras.training.checkpoints.save_state", full)
     with pytest.raises(InputError, match=r"state-000000009.npz: cannot be written \(.+\); checkpoints before it are"):
