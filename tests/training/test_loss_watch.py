@@ -63,6 +63,7 @@ def test_bad_batches_are_skipped_counted_and_too_many_stop(tmp_path):
         np.testing.assert_array_equal(arrays[name], value, err_msg=name)
 
 
+@pytest.mark.once
 def test_spikes_are_noted_with_their_place(tmp_path):
     progress = SimpleNamespace(position=Position(2, 0, 600))
     watch = LossWatch(progress, tmp_path / "events.jsonl")

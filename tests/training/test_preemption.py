@@ -49,7 +49,7 @@ def straight(tmp_path_factory):
     return run(folder), EpochLog(folder / "epochs.jsonl").epochs()
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [1, pytest.param(3, marks=pytest.mark.once)])
 def test_sigterm_saves_and_the_same_command_goes_on(batch, straight, tmp_path):
     """In the midst of an epoch, and in its last batch: then validation still belongs to it."""
     before = signal.getsignal(signal.SIGTERM)

@@ -109,6 +109,7 @@ def test_complete_reports_every_row(pretrained, tmp_path):
         assert len(list(csv.DictReader(file))) == 1 + len(PARTIAL_2D) + 2 * len(PARTIAL_3D)
 
 
+@pytest.mark.once
 def test_completion_goes_on_with_both_of_its_runs(pretrained, tmp_path):
     config = {**SMALL, **STAGE_2, "pretrained": str(pretrained), "split": "test", "eval_windows": 16}
     for name, steps in (("straight", 3), ("resumed", 2), ("resumed", 3)):
@@ -140,6 +141,7 @@ def test_refine_lowers_the_error(lifter, root_depth, tmp_path):
     assert metrics["test_center_mpjpe_mm_after"] < metrics["test_center_mpjpe_mm_before"]
 
 
+@pytest.mark.once
 def test_refinement_goes_on_where_it_stopped(lifter, tmp_path):
     refine(refine_config(tmp_path / "straight", lifter, steps=5))
     for steps in (2, 5):
