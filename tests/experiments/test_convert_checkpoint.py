@@ -18,6 +18,7 @@ def convert(*arguments):
     return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.once
 def test_safetensors_to_preset_and_bad_input(tmp_path):
     save_file = pytest.importorskip("safetensors.numpy").save_file
     state = random_state("stage2", layers=1)
