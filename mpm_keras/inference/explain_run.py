@@ -8,13 +8,9 @@ import numpy as np
 from mpm_keras.data.windows import WindowIndex
 from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write, write_json
-from mpm_keras.inference.lift_run import chosen_tracks, image_size
+from mpm_keras.inference.lift_run import mended, read_people
 from mpm_keras.inference.pose_lifter import PoseLifter, checked_intrinsics, checked_picture
 from mpm_keras.inference.resampling import resample_keypoints
-from mpm_keras.keypoints.exchanges import mend_exchanges
-from mpm_keras.keypoints.outliers import drop_outliers
-from mpm_keras.keypoints.readers import read_keypoints
-from mpm_keras.keypoints.tracking import find_tracks
 from mpm_keras.viz.attribution import COORDINATES, Attribution, attribute, check_available
 from mpm_keras.viz.attribution_figure import attribution_figure
 
@@ -36,21 +32,15 @@ def explain(path, config: dict) -> dict:
     """
     check_available()
     c = SimpleNamespace(**config)
-    detections = read_keypoints(path, layout=c.layout, image_size=image_size(c), fps=c.fps, video=c.video)
-    for name, flag in (("image_size", "WxH"), ("fps", "30")):
-        if getattr(detections, name) is None:
-            raise InputError(f"{path}: {detections.layout} files do not tell it: give --{name}={flag}")
-    (track,) = chosen_tracks(path, find_tracks(detections, image_size=detections.image_size), c.person)
+    detections, (track,) = read_people(path, c)
     lifter = PoseLifter.from_preset(c.preset)
     skeleton = lifter.skeleton
     joint = checked_joint(c.joint, skeleton)
     frame = len(track.points) // 2 if c.frame is None else c.frame
     if not 0 <= frame < len(track.points):
         raise InputError(f"--frame: {path} has the frames 0 to {len(track.points) - 1}, found {c.frame}")
-    if c.mend:
-        track = mend_exchanges(track, fps=detections.fps)
     try:
-        window = window_of(lifter, drop_outliers(track, fps=detections.fps), detections, frame)
+        window = window_of(lifter, mended(track, detections, c), detections, frame)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
     samples = c.samples if c.method == "smoothgrad" else 0

@@ -16,6 +16,7 @@ from mpm_keras.inference.lifted import LiftedMotion
 from mpm_keras.inference.pose_lifter import PoseLifter
 from mpm_keras.inference.smoothing import one_euro, savitzky_golay
 from mpm_keras.inference.trajectory import estimate_trajectory
+from mpm_keras.keypoints.detections import Detections, Track
 from mpm_keras.keypoints.exchanges import mend_exchanges
 from mpm_keras.keypoints.outliers import drop_outliers
 from mpm_keras.keypoints.readers import read_keypoints
@@ -24,7 +25,6 @@ from mpm_keras.viz.motion import animate_motion
 from mpm_keras.viz.viewer import write_viewer
 
 MAIN, ALL = "main", "all"
-SMOOTHING = ("none", "one_euro", "savitzky_golay")
 ONE_EURO = {"min_cutoff": 1.5, "beta": 1.0}  # Hz, Hz per m/s
 SAVITZKY_GOLAY_SECONDS = 0.3
 LONG_CLIP = 10_000  # frames; of a longer one a bar shows the progress, and what is done outlives a crash
@@ -46,11 +46,7 @@ def lift_file(path, config: dict) -> list[tuple[LiftedMotion, list[Path]]]:
     """
     c = SimpleNamespace(**config)
     check_settings(c)
-    detections = read_keypoints(path, layout=c.layout, image_size=image_size(c), fps=c.fps, video=c.video)
-    for name, flag in (("image_size", "WxH"), ("fps", "30")):
-        if getattr(detections, name) is None:
-            raise InputError(f"{path}: {detections.layout} files do not tell it: give --{name}={flag}")
-    tracks = chosen_tracks(path, find_tracks(detections, image_size=detections.image_size), c.person)
+    detections, tracks = read_people(path, c)
     lifter = PoseLifter.from_preset(c.preset)
     motions = [lift_track(lifter, track, detections, c, path) for track in tracks]
     placement = Placement(gravity_of_pitch(c.camera_pitch), c.floor)
@@ -58,6 +54,23 @@ def lift_file(path, config: dict) -> list[tuple[LiftedMotion, list[Path]]]:
     for file in shown(motions, c, Path(path).name):
         written[0][1].append(file)
     return written
+
+
+def read_people(path, c) -> tuple[Detections, list[Track]]:
+    """What a file holds, and whom of it the settings choose. Raises `InputError` for what neither tells."""
+    detections = read_keypoints(path, layout=c.layout, image_size=image_size(c), fps=c.fps, video=c.video)
+    for name, flag in (("image_size", "WxH"), ("fps", "30")):
+        if getattr(detections, name) is None:
+            raise InputError(f"{path}: {detections.layout} files do not tell it: give --{name}={flag}")
+    tracks = find_tracks(detections, image_size=detections.image_size)
+    return detections, chosen_tracks(path, tracks, c.person)
+
+
+def mended(track, detections, c) -> Track:
+    """A track without what the detector took for something else: exchanged sides, joints that leapt away."""
+    if c.mend:
+        track = mend_exchanges(track, fps=detections.fps)
+    return drop_outliers(track, fps=detections.fps)
 
 
 def shown(motions, c, title) -> list[Path]:
@@ -128,9 +141,7 @@ def chosen_tracks(path, tracks, person) -> list:
 
 def lift_track(lifter, track, detections, c, path) -> LiftedMotion:
     """One person: keypoints put right, lifted, steadied, smoothed and placed."""
-    if c.mend:
-        track = mend_exchanges(track, fps=detections.fps)
-    track = drop_outliers(track, fps=detections.fps)
+    track = mended(track, detections, c)
     try:
         motion = lifter.lift(
             track.points, track.scores, skeleton=track.skeleton.name, image_size=detections.image_size,
@@ -139,7 +150,7 @@ def lift_track(lifter, track, detections, c, path) -> LiftedMotion:
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{path}: {track.name}: {error}") from error
-    return finished(motion, c, facts_of(track, detections, lifter, c, path))
+    return finished(motion, c, facts_of(track, detections, c, path))
 
 
 def long_clip(track, c) -> dict:
@@ -158,7 +169,7 @@ def long_clip(track, c) -> dict:
     return {"progress": progress, "unfinished": Path(c.out) / f".{track.name}.unfinished.npz"}
 
 
-def facts_of(track, detections, lifter, c, path) -> dict:
+def facts_of(track, detections, c, path) -> dict:
     """What was taken for granted before the lifting."""
     return {
         "source": Path(path).name, "layout": detections.layout, "preset": str(c.preset),

@@ -126,26 +126,28 @@ def check_image_size(path, size) -> tuple[int, int] | None:
     """(width, height) as integers, None for None, or `InputError`."""
     if size is None:
         return None
+    expected = f"{path}: expected an image size of two positive whole numbers, found {str(size)[:60]}"
     try:
         width, height = (float(v) for v in size)
-        if width == int(width) and height == int(height) and min(width, height) >= 1 and max(width, height) <= 1e5:
-            return int(width), int(height)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise InputError(f"{path}: expected an image size of two positive whole numbers, found {str(size)[:60]}")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(expected) from error
+    if not (width.is_integer() and height.is_integer() and min(width, height) >= 1 and max(width, height) <= 1e5):
+        raise InputError(expected)
+    return int(width), int(height)
 
 
 def check_fps(path, fps) -> float | None:
     """A frame rate, None for None, or `InputError`."""
     if fps is None:
         return None
+    expected = f"{path}: expected a positive number of frames a second, found {str(fps)[:60]}"
     try:
         rate = float(fps)
-        if 0 < rate <= 10_000:
-            return rate
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise InputError(f"{path}: expected a positive number of frames a second, found {str(fps)[:60]}")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(expected) from error
+    if not 0 < rate <= 10_000:
+        raise InputError(expected)
+    return rate
 
 
 def _frame_numbers(path, found):
