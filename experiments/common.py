@@ -49,6 +49,18 @@ def define_config_flag():
     )
 
 
+def define_keypoint_flags():
+    """Flags of scripts that take a detector's keypoints: what lifts them, and what their file does not tell."""
+    flags.DEFINE_string(
+        "preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder."
+    )
+    flags.DEFINE_string("layout", None, "Joints of plain arrays where their number does not tell: coco17, h36m17, ...")
+    flags.DEFINE_string("image_size", None, "WIDTHxHEIGHT of the video in pixels, where the file does not say.")
+    flags.DEFINE_float("fps", None, "Frames a second of the video, where the file does not say.", 1.0, 1000.0)
+    flags.DEFINE_string("video", None, "Which video of a file that holds several.")
+    flags.DEFINE_boolean("mend", True, "Put left and right back where the detector exchanged them.")
+
+
 def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_size=64):
     """The flags of every script that makes a network, under the same names."""
     define_run_flags(name, batch_size)

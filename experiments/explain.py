@@ -17,8 +17,8 @@ import common
 from absl import flags
 
 common.define_config_flag()
+common.define_keypoint_flags()
 flags.DEFINE_string("out", "explained", "Folder for the results; files of the same names are replaced.")
-flags.DEFINE_string("preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder.")
 flags.DEFINE_string("joint", "RWrist", "The predicted joint, by its name in the preset's skeleton.")
 flags.DEFINE_integer("frame", None, "Frame of the video, from 0; by default the middle.", lower_bound=0)
 flags.DEFINE_enum("coordinate", "all", ["all", "x", "y", "z"], "Which of the joint's coordinates; all for their norm.")
@@ -26,12 +26,7 @@ flags.DEFINE_enum("method", "smoothgrad", ["smoothgrad", "saliency"], "Mean grad
 flags.DEFINE_integer("samples", 32, "Noisy copies of SmoothGrad.", 1, 4096)
 flags.DEFINE_float("noise", 0.02, "Their noise, as a share of the range of the window's 2D.", 0.0, 1.0)
 flags.DEFINE_integer("seed", 0, "Of the noise.", 0, common.MOST)
-flags.DEFINE_string("layout", None, "Joints of plain arrays where their number does not tell: coco17, h36m17, ...")
-flags.DEFINE_string("image_size", None, "WIDTHxHEIGHT of the video in pixels, where the file does not say.")
-flags.DEFINE_float("fps", None, "Frames a second of the video, where the file does not say.", 1.0, 1000.0)
-flags.DEFINE_string("video", None, "Which video of a file that holds several.")
 flags.DEFINE_string("person", "main", "main (largest and longest in view), or a name such as person2.")
-flags.DEFINE_boolean("mend", True, "Put left and right back where the detector exchanged them.")
 
 
 def main(paths):

@@ -13,12 +13,8 @@ import common
 from absl import flags
 
 common.define_config_flag()
+common.define_keypoint_flags()
 flags.DEFINE_string("out", None, "Folder for the results; files of the same names are replaced.")
-flags.DEFINE_string("preset", "detector_27", "Name of a preset that comes with the package, or a run or preset folder.")
-flags.DEFINE_string("layout", None, "Joints of plain arrays where their number does not tell: coco17, h36m17, ...")
-flags.DEFINE_string("image_size", None, "WIDTHxHEIGHT of the video in pixels, where the file does not say.")
-flags.DEFINE_float("fps", None, "Frames a second of the video, where the file does not say.", 1.0, 1000.0)
-flags.DEFINE_string("video", None, "Which video of a file that holds several.")
 flags.DEFINE_string("person", "main", "main (largest and longest in view), all, or a name such as person2.")
 flags.DEFINE_boolean("all", False, "The same as --person=all.")
 flags.DEFINE_list("formats", ["npz"], "Any of npz, json, csv, trc, c3d, bvh.")
@@ -32,7 +28,6 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_boolean("flip", True, "Average with the mirrored prediction of the mirrored input.")
 flags.DEFINE_float("threshold", None, "Joints with a lower score count as not seen; by default the preset's.", 0.0, 1.0)
-flags.DEFINE_boolean("mend", True, "Put left and right back where the detector exchanged them.")
 flags.DEFINE_enum("smooth", "none", ["none", "one_euro", "savitzky_golay"], "Smooth the poses through time.")
 flags.DEFINE_boolean("steady_bones", False, "Give every bone one length throughout, the same left and right.")
 flags.DEFINE_float("height", None, "The person's height in metres; by default the scale of an average adult.")
