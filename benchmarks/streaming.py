@@ -9,13 +9,10 @@ the 95th percentile over --frames calls after --warmup calls; nothing is average
 
 import argparse
 import json
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
-import common
+from mpm_keras import command_line
 
 
 def parse():
@@ -58,7 +55,7 @@ def measure(lifter, flip, frames, warmup) -> dict:
 
 def main():
     arguments = parse()
-    common.check_backend()
+    command_line.check_backend()
     import keras
 
     lifter = lifter_of(arguments.preset)

@@ -7,20 +7,21 @@ Leaves in --workdir: partial_2d/ and partial_3d/ (runs as of finetune.py), metri
 metrics.csv with every row of both tables. The same command again resumes.
 """
 
-import common
 from absl import flags
 
-common.define_common_flags("complete", steps=1600)
-common.define_data_flags()
-common.define_training_flags(learning_rate=1e-3)
-common.define_lifter_flags()
+from mpm_keras import command_line
+
+command_line.define_common_flags("complete", steps=1600)
+command_line.define_data_flags()
+command_line.define_training_flags(learning_rate=1e-3)
+command_line.define_lifter_flags()
 flags.DEFINE_multi_enum("tasks", ["2d", "3d"], ["2d", "3d"], "What the partial input is; give the flag twice for both.")
 flags.DEFINE_enum("split", "test", ["test", "validation"], "Subjects to evaluate on.")
 flags.DEFINE_integer("eval_windows", 2048, "Windows to evaluate each row on, spread evenly.", 1, 1 << 20)
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     from mpm_keras.training.complete_run import complete, table_rows  # after the flags: --help needs no backend
 
     metrics = complete(config)
@@ -30,4 +31,4 @@ def main():
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

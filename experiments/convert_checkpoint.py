@@ -10,10 +10,11 @@ conversion. Nothing in the file is run.
 
 from pathlib import Path
 
-import common
 from absl import flags
 
-common.define_config_flag()
+from mpm_keras import command_line
+
+command_line.define_config_flag()
 flags.DEFINE_string("out", None, "Folder of the preset; made if need be.")
 flags.DEFINE_string("skeleton", None, "Joints that it was trained with; by default h36m17 or h36m16, by their number.")
 flags.DEFINE_float("fps", 50.0, "Frames a second of its training data.", 1.0, 1000.0)
@@ -27,11 +28,11 @@ LICENSE = "unknown: the authors' repository names none"
 
 
 def main(words):
-    config = common.settings()
+    config = command_line.settings()
     if len(words) > 1:
-        common.fail(f"expected one checkpoint, found {len(words)}")
+        command_line.fail(f"expected one checkpoint, found {len(words)}")
     if not config["out"]:
-        common.fail("--out is needed: the folder of the preset")
+        command_line.fail("--out is needed: the folder of the preset")
     from mpm_keras.errors import InputError  # after the flags: --help needs no backend
     from mpm_keras.models.presets import save_preset, sha256
     from mpm_keras.models.released import network_from_released
@@ -66,4 +67,4 @@ def skeleton_of(name, joints, path) -> str:
 
 
 if __name__ == "__main__":
-    common.run(main, positional="CHECKPOINT")
+    command_line.run(main, positional="CHECKPOINT")

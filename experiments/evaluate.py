@@ -11,11 +11,12 @@ training again: they decide which subjects are held out. Errors are root-relativ
 Leaves in --workdir: config.json, metrics.json, metrics.csv, joint_errors.png, examples.png, clip.gif.
 """
 
-import common
 from absl import flags
 
-common.define_run_flags("evaluate")
-common.define_source_flags()
+from mpm_keras import command_line
+
+command_line.define_run_flags("evaluate")
+command_line.define_source_flags()
 flags.DEFINE_string("network", None, "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_enum(
     "split",
@@ -52,9 +53,9 @@ flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     if not config["network"]:
-        common.fail("--network is needed: the run folder of finetune.py, or a preset folder")
+        command_line.fail("--network is needed: the run folder of finetune.py, or a preset folder")
     from mpm_keras.errors import printable
     from mpm_keras.inference.evaluate_run import evaluate  # after the flags: --help needs no backend
     from mpm_keras.inference.report import predictors_of, tables
@@ -67,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

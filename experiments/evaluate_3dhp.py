@@ -9,10 +9,11 @@ and over all frames. The test set is at 25 frames a second by all that is known:
 accordingly. Leaves metrics.json in --workdir.
 """
 
-import common
 from absl import flags
 
-common.define_config_flag()
+from mpm_keras import command_line
+
+command_line.define_config_flag()
 flags.DEFINE_string("network", None, "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_string("workdir", "runs/evaluate_3dhp", "Where metrics.json goes.")
 flags.DEFINE_enum("joints", "14", ["14", "17"], "Joints of PCK and AUC: without pelvis, spine and head, or all.")
@@ -25,9 +26,9 @@ flags.DEFINE_integer("batch_size", 64, "Windows at a time.", 1, 1 << 20)
 
 
 def main(words):
-    config = common.settings()
+    config = command_line.settings()
     if not config["network"]:
-        common.fail("--network is needed: the run folder of finetune.py, or a preset folder")
+        command_line.fail("--network is needed: the run folder of finetune.py, or a preset folder")
     from mpm_keras.data.mpi_inf_3dhp import read_sequences  # after the flags: --help needs no backend
     from mpm_keras.errors import InputError
     from mpm_keras.inference.facts import network_facts
@@ -52,4 +53,4 @@ def main(words):
 
 
 if __name__ == "__main__":
-    common.run(main, positional="PATH...")
+    command_line.run(main, positional="PATH...")

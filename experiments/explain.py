@@ -13,11 +13,12 @@ Leaves in --out: attribution.png, attribution.npz (map, signed gradients, the wi
 
 import os
 
-import common
 from absl import flags
 
-common.define_config_flag()
-common.define_keypoint_flags()
+from mpm_keras import command_line
+
+command_line.define_config_flag()
+command_line.define_keypoint_flags()
 flags.DEFINE_string("out", "explained", "Folder for the results; files of the same names are replaced.")
 flags.DEFINE_string("joint", "RWrist", "The predicted joint, by its name in the preset's skeleton.")
 flags.DEFINE_integer("frame", None, "Frame of the video, from 0; by default the middle.", lower_bound=0)
@@ -25,19 +26,21 @@ flags.DEFINE_enum("coordinate", "all", ["all", "x", "y", "z"], "Which of the joi
 flags.DEFINE_enum("method", "smoothgrad", ["smoothgrad", "saliency"], "Mean gradient of noisy copies, or the gradient.")
 flags.DEFINE_integer("samples", 32, "Noisy copies of SmoothGrad.", 1, 4096)
 flags.DEFINE_float("noise", 0.02, "Their noise, as a share of the range of the window's 2D.", 0.0, 1.0)
-flags.DEFINE_integer("seed", 0, "Of the noise.", 0, common.MOST)
+flags.DEFINE_integer("seed", 0, "Of the noise.", 0, command_line.MOST)
 flags.DEFINE_string("person", "main", "main (largest and longest in view), or a name such as person2.")
 
 
 def main(paths):
     if len(paths) > 1:
-        common.fail(f"unexpected argument {paths[1]!r}; one file or folder of keypoints at a time")
-    backend = os.environ.get("KERAS_BACKEND") or common.configured_backend()
+        command_line.fail(f"unexpected argument {paths[1]!r}; one file or folder of keypoints at a time")
+    backend = os.environ.get("KERAS_BACKEND") or command_line.configured_backend()
     if backend != "tensorflow":  # known without waiting for another one to start
-        common.fail(f"attribution maps need the TensorFlow backend, this is {backend}: set KERAS_BACKEND=tensorflow")
-    config = common.settings()
+        command_line.fail(
+            f"attribution maps need the TensorFlow backend, this is {backend}: set KERAS_BACKEND=tensorflow"
+        )
+    config = command_line.settings()
     if config["person"] == "all":
-        common.fail("--person: one person at a time")
+        command_line.fail("--person: one person at a time")
     from mpm_keras.inference.explain_run import explain  # after the flags: --help needs no backend
 
     facts = explain(paths[0], config)
@@ -48,4 +51,4 @@ def main(paths):
 
 
 if __name__ == "__main__":
-    common.run(main, positional="KEYPOINTS")
+    command_line.run(main, positional="KEYPOINTS")

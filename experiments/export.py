@@ -19,8 +19,9 @@ from pathlib import Path
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import common
 from absl import flags, logging
+
+from mpm_keras import command_line
 
 flags.DEFINE_string("network", None, "Run folder of a training script, or a preset folder.")
 flags.DEFINE_enum("format", None, ["tf_saved_model", "onnx", "litert", "openvino"], "Format to write.")
@@ -53,7 +54,7 @@ def main():
     values = flags.FLAGS
     for name in ("network", "format", "out"):
         if not getattr(values, name):
-            common.fail(f"--{name} is needed")
+            command_line.fail(f"--{name} is needed")
     from mpm_keras.export import ExportRefused, export_preset  # after the flags: --help needs no backend
 
     try:
@@ -62,7 +63,7 @@ def main():
             tolerance_mm=values.tolerance_mm,
         )  # fmt: skip
     except ExportRefused as error:
-        common.fail(error, code=1)
+        command_line.fail(error, code=1)
     report(card)
 
 
@@ -83,4 +84,4 @@ def report(card):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

@@ -8,13 +8,14 @@ the validation subjects), tensorboard/ and metrics.json. The same command again 
 Evaluate with experiments/evaluate.py.
 """
 
-import common
 from absl import flags
 
-common.define_common_flags("finetune", steps=1600)
-common.define_data_flags()
-common.define_training_flags(learning_rate=1e-3)
-common.define_lifter_flags()
+from mpm_keras import command_line
+
+command_line.define_common_flags("finetune", steps=1600)
+command_line.define_data_flags()
+command_line.define_training_flags(learning_rate=1e-3)
+command_line.define_lifter_flags()
 flags.DEFINE_enum(
     "occlusion",
     "none",
@@ -27,11 +28,11 @@ flags.DEFINE_float(
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     from mpm_keras.training.finetune_run import finetune  # after the flags: --help needs no backend
 
-    common.print_metrics(finetune(config))
+    command_line.print_metrics(finetune(config))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

@@ -9,11 +9,12 @@ recognised by content. Leaves in --out a file per person and format, NAME_assump
 else was asked for; docs/formats.md describes them.
 """
 
-import common
 from absl import flags
 
-common.define_config_flag()
-common.define_keypoint_flags()
+from mpm_keras import command_line
+
+command_line.define_config_flag()
+command_line.define_keypoint_flags()
 flags.DEFINE_string("out", None, "Folder for the results; files of the same names are replaced.")
 flags.DEFINE_string("person", "main", "main (largest and longest in view), all, or a name such as person2.")
 flags.DEFINE_boolean("all", False, "The same as --person=all.")
@@ -39,10 +40,10 @@ flags.DEFINE_enum("floor", "clip", ["clip", "frame", "none"], "What stands on th
 
 def main(paths):
     if len(paths) > 1:
-        common.fail(f"unexpected argument {paths[1]!r}; one file or folder of keypoints at a time")
-    config = common.settings()
+        command_line.fail(f"unexpected argument {paths[1]!r}; one file or folder of keypoints at a time")
+    config = command_line.settings()
     if not config["out"]:
-        common.fail("--out is needed: a folder for the results")
+        command_line.fail("--out is needed: a folder for the results")
     if config.pop("all"):
         config["person"] = "all"
     from mpm_keras.inference.lift_run import lift_file  # after the flags: --help needs no backend
@@ -59,4 +60,4 @@ def main(paths):
 
 
 if __name__ == "__main__":
-    common.run(main, positional="KEYPOINTS")
+    command_line.run(main, positional="KEYPOINTS")

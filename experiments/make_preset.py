@@ -8,10 +8,11 @@ Weights are stored in half precision if asked for; the difference this makes to 
 on synthetic motion and kept in preset.json. A model card, README.md, is yours to write.
 """
 
-import common
 from absl import flags
 
-common.define_config_flag()
+from mpm_keras import command_line
+
+command_line.define_config_flag()
 flags.DEFINE_string("network", None, "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_string("completion", None, "Run folder of a completion network (complete.py's partial_3d).")
 flags.DEFINE_string("out", None, "Folder of the preset; must not hold one.")
@@ -19,10 +20,10 @@ flags.DEFINE_enum("storage", "float32", ["float32", "float16"], "How weights are
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     for name in ("network", "out"):
         if not config[name]:
-            common.fail(f"--{name} is needed")
+            command_line.fail(f"--{name} is needed")
     from mpm_keras.inference.packing import pack  # after the flags: --help needs no backend
 
     facts = pack(config["network"], config["out"], config["completion"], config["storage"])
@@ -30,4 +31,4 @@ def main():
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

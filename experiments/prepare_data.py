@@ -12,10 +12,11 @@ archive and draws some of its poses beside it (FILE.png).
 
 import warnings
 
-import common
 from absl import flags
 
-common.define_config_flag()
+from mpm_keras import command_line
+
+command_line.define_config_flag()
 flags.DEFINE_string("out", None, "The archive to write (.npz).")
 flags.DEFINE_boolean("inspect", False, "Show what is in an archive: the named one, or the one just made.")
 flags.DEFINE_string("sheet", None, "The picture that --inspect draws; by default the archive's name with .png.")
@@ -35,7 +36,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("mapping", None, "custom: file that maps your joints to the project's; see docs/custom_data.md.")
 flags.DEFINE_integer("clips", None, "synthetic: how many clips of 10 seconds; 240 by default.", 2, 20_000)
-flags.DEFINE_integer("seed", None, "synthetic: of the motion.", 0, common.MOST)
+flags.DEFINE_integer("seed", None, "synthetic: of the motion.", 0, command_line.MOST)
 
 READER_FLAGS = (
     "fps", "subjects", "annotation", "frames", "body_model", "cache", "workers", "keypoints", "mapping", "clips",
@@ -44,7 +45,7 @@ READER_FLAGS = (
 
 
 def main(words):
-    config = common.settings()
+    config = command_line.settings()
     from mpm_keras.data.prepare import SOURCES, describe, draw, prepare
     from mpm_keras.errors import printable
 
@@ -55,7 +56,7 @@ def main(words):
         source, *paths = words
         archive = config["out"]
         if not archive:
-            common.fail("--out is needed: the archive to write (.npz)")
+            command_line.fail("--out is needed: the archive to write (.npz)")
         options = {name: config[name] for name in READER_FLAGS}
         prepare(source, paths, archive, license=config["license"], **options)
     print(printable(describe(archive)))
@@ -66,4 +67,4 @@ def main(words):
 
 
 if __name__ == "__main__":
-    common.run(main, positional="SOURCE PATH... or --inspect FILE")
+    command_line.run(main, positional="SOURCE PATH... or --inspect FILE")

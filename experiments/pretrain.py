@@ -8,12 +8,13 @@ Leaves in --workdir: config.json, checkpoints/, epochs.jsonl, network/, tensorbo
 reconstruction.png. The same command again resumes, or does nothing when the run is complete.
 """
 
-import common
 from absl import flags
 
-common.define_common_flags("pretrain", steps=2400)
-common.define_data_flags()
-common.define_training_flags(learning_rate=1e-3)
+from mpm_keras import command_line
+
+command_line.define_common_flags("pretrain", steps=2400)
+command_line.define_data_flags()
+command_line.define_training_flags(learning_rate=1e-3)
 flags.DEFINE_integer("spatial_mask", 5, "r_s: joints hidden in each frame.", lower_bound=0)
 flags.DEFINE_float("temporal_mask", 0.6, "r_t: share of the frames hidden.", 0.0, 1.0)
 flags.DEFINE_enum("mask_strategy", "spatiotemporal", ["spatiotemporal", "tube", "temporal"], "What a mask hides.")
@@ -35,11 +36,11 @@ flags.DEFINE_float("dropout", 0.1, "Dropout rate.", 0.0, 0.99)
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     from mpm_keras.training.pretrain_run import pretrain  # after the flags: --help needs no backend
 
-    common.print_metrics(pretrain(config))
+    command_line.print_metrics(pretrain(config))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

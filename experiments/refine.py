@@ -7,24 +7,25 @@ keypoints, or the truth, as in the released code (which no video has).
 Leaves in --workdir what finetune.py leaves; metrics.json holds the error before and after.
 """
 
-import common
 from absl import flags
 
-common.define_run_flags("refine")
-common.define_source_flags()
-common.define_schedule_flags(steps=2000)
-common.define_training_flags(learning_rate=1e-4)
+from mpm_keras import command_line
+
+command_line.define_run_flags("refine")
+command_line.define_source_flags()
+command_line.define_schedule_flags(steps=2000)
+command_line.define_training_flags(learning_rate=1e-4)
 flags.DEFINE_string("network", "runs/finetune", "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_enum("root_depth", "estimated", ["estimated", "truth"], "Where the depth of the root joint comes from.")
 flags.DEFINE_enum("split", "test", ["test", "validation"], "Subjects to evaluate on.")
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     from mpm_keras.training.refine_run import refine  # after the flags: --help needs no backend
 
-    common.print_metrics(refine(config))
+    command_line.print_metrics(refine(config))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

@@ -20,8 +20,9 @@ import sys
 import time
 from pathlib import Path
 
-import common
 from absl import flags
+
+from mpm_keras import command_line
 
 SCRIPTS = ("pretrain", "finetune", "complete")
 TINY = (
@@ -79,11 +80,11 @@ class Soak:
                 code = process.returncode
             if code == 0:
                 return workdir
-            if code not in (common.EXIT_RUN_AGAIN, -signal.SIGKILL, -signal.SIGTERM):
+            if code not in (command_line.EXIT_RUN_AGAIN, -signal.SIGKILL, -signal.SIGTERM):
                 self.give_up(code)
 
     def give_up(self, code):
-        common.fail(f"the script ended with code {code}; {self.folder / 'output.log'} says why", code=1)
+        command_line.fail(f"the script ended with code {code}; {self.folder / 'output.log'} says why", code=1)
 
     def wait_for_the_moment(self, process, workdir) -> bool:
         """Waits for a random while, mostly within training. Returns False where the process ended before."""
@@ -103,7 +104,7 @@ class Soak:
         process.send_signal(signal.SIGTERM if kind == TERMINATE else signal.SIGKILL)
         if not ended_within(process, GRACE_SECONDS):
             process.kill()
-            common.fail(f"the script did not end within {GRACE_SECONDS:g} s of {kind}", code=1)
+            command_line.fail(f"the script did not end within {GRACE_SECONDS:g} s of {kind}", code=1)
         if (code := process.returncode) == 0:  # it was faster
             return code
         newest = max(checkpoints(workdir), key=lambda path: path.stat().st_mtime_ns, default=None)
@@ -192,11 +193,11 @@ def soak(script: str, arguments: list[str], kills: int, seed: int, folder: Path)
     return {
         "script": script,
         "arguments": arguments,
-        "backend": os.environ.get("KERAS_BACKEND") or common.configured_backend(),
+        "backend": os.environ.get("KERAS_BACKEND") or command_line.configured_backend(),
         "seed": seed,
         "kills_survived": len(kinds),
         "kills_by_kind": {kind: kinds.count(kind) for kind in KINDS},
-        "preempted_exit_75": sum(death["exit_code"] == common.EXIT_RUN_AGAIN for death in attack.deaths),
+        "preempted_exit_75": sum(death["exit_code"] == command_line.EXIT_RUN_AGAIN for death in attack.deaths),
         "starts": attack.starts,
         "runs_to_the_end": attack.rounds,
         "identical": not any(found.values()),
@@ -210,14 +211,14 @@ def soak(script: str, arguments: list[str], kills: int, seed: int, folder: Path)
 def main(words):
     script, *arguments = words
     if script not in SCRIPTS:
-        common.fail(f"expected one of {', '.join(SCRIPTS)}, found {script!r}")
+        command_line.fail(f"expected one of {', '.join(SCRIPTS)}, found {script!r}")
     folder = Path(flags.FLAGS.workdir)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        common.fail(f"--workdir {folder}: exists and is not an empty folder")
+        command_line.fail(f"--workdir {folder}: exists and is not an empty folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        common.fail(f"--workdir {folder}: cannot be written ({error.strerror})")
+        command_line.fail(f"--workdir {folder}: cannot be written ({error.strerror})")
     result = soak(script, arguments or list(TINY), flags.FLAGS.kills, flags.FLAGS.seed, folder)
     (folder / "soak.json").write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result.items():
@@ -227,4 +228,4 @@ def main(words):
 
 
 if __name__ == "__main__":
-    common.run(main, positional="SCRIPT")
+    command_line.run(main, positional="SCRIPT")

@@ -7,8 +7,9 @@ import glob
 import statistics
 from pathlib import Path
 
-import common
 from absl import flags
+
+from mpm_keras import command_line
 
 flags.DEFINE_list("runs", None, "Rows, as LABEL=PATTERN: run folders, or metrics.json files, of one setting.")
 flags.DEFINE_list(
@@ -16,11 +17,11 @@ flags.DEFINE_list(
     ["center_mpjpe_mm", "center_p_mpjpe_mm", "sequence_mpjpe_mm", "sequence_p_mpjpe_mm"],
     "Columns: keys of metrics.json; a dot goes one level down.",
 )
-flags.DEFINE_string("config", None, "JSON file of flag values, or the name of one in experiments/configs.")
+flags.DEFINE_string("config", None, "JSON file of flag values, or the name of one in configs/ beside the script.")
 
 
 def main():
-    config = common.settings()
+    config = command_line.settings()
     from mpm_keras.errors import InputError
 
     if not config["runs"]:
@@ -63,4 +64,4 @@ def summary(values) -> str:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    command_line.run(main)

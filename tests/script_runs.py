@@ -38,7 +38,6 @@ def run_script(name: str, *arguments) -> Ended:
         warnings.catch_warnings(record=True) as caught,
     ):
         patch.setattr(sys, "argv", [script, *map(str, arguments)])
-        patch.syspath_prepend(str(SCRIPTS))
         patch.setattr("absl.app.run", plain_run)
         warnings.resetwarnings()
         for kind in UNSEEN:
@@ -64,7 +63,7 @@ def plain_run(main, flags_parser):
 def forget_flags(script: str):
     """Undefines the flags of a script: the next one has flags of the same names."""
     by_module = flags.FLAGS.flags_by_module_dict()
-    for module in (script, "common"):
+    for module in (script, "mpm_keras.command_line"):
         for flag in list(by_module.get(module, ())):
             if flag.name in flags.FLAGS:
                 delattr(flags.FLAGS, flag.name)

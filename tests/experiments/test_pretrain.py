@@ -81,9 +81,8 @@ def settings(*arguments, cwd):
     """The configuration that the script makes of its arguments, or its one line of error; needs no backend."""
     code = (
         "import json, runpy, sys\n"
-        f"sys.path.insert(0, {str(ROOT / 'experiments')!r})\n"
-        "import common\n"
-        "common.run = lambda main: None\n"
+        "from mpm_keras import command_line\n"
+        "command_line.run = lambda main: None\n"
         f"sys.argv[0] = {str(ROOT / 'experiments' / 'pretrain.py')!r}\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "from absl import flags\n"
@@ -91,8 +90,8 @@ def settings(*arguments, cwd):
         "every = flags.FLAGS.flags_by_module_dict()\n"
         "flags.FLAGS(sys.argv)\n"
         "own = {f.name: f for name, found in every.items() if 'absl' not in name for f in found}\n"
-        "common.own_flags = lambda: own\n"
-        "try:\n    print(json.dumps(common.settings()))\n"
+        "command_line.own_flags = lambda: own\n"
+        "try:\n    print(json.dumps(command_line.settings()))\n"
         "except InputError as error:\n    print(json.dumps(str(error)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)

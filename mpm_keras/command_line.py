@@ -1,4 +1,4 @@
-"""What all experiment scripts share: flags, configuration, the run folder and the exit codes."""
+"""What all scripts share: flags, configuration and the exit codes. Imports no backend."""
 
 import errno
 import importlib.util
@@ -13,7 +13,6 @@ from absl import app, flags
 # TensorFlow's start-up log is not for users; an explicit setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-CONFIGS = Path(__file__).parent / "configs"
 EXIT_BAD_INPUT = 2
 EXIT_RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped from outside, the same command goes on
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -45,7 +44,7 @@ def define_config_flag():
     flags.DEFINE_string(
         "config",
         None,
-        "JSON file of flag values, or the name of one in experiments/configs. Flags on the command line win.",
+        "JSON file of flag values, or the name of one in configs/ beside the script. Flags on the command line win.",
     )
 
 
@@ -250,13 +249,14 @@ def own_flags() -> dict:
 
 
 def config_path(name) -> Path:
-    """A config by path, or by its name in experiments/configs."""
+    """A config by path, or by its name in configs/ beside the script."""
     from mpm_keras.errors import InputError
 
-    for path in (Path(name), CONFIGS / f"{name}.json"):
+    folder = Path(sys.argv[0]).parent / "configs"
+    for path in (Path(name), folder / f"{name}.json"):
         if path.is_file():
             return path
-    known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.json")))
+    known = ", ".join(sorted(p.stem for p in folder.glob("*.json")))
     raise InputError(f"--config: no file {name!r} and no config of that name; known: {known}")
 
 
