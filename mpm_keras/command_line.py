@@ -126,6 +126,14 @@ def define_data_flags(cameras=2):
         "The paper's Table E, in place of --data_weights: half of h36m and a quarter of 3dhp; h36m and half of 3dhp; "
         "h36m, 3dhp and amass.",
     )
+    flags.DEFINE_float(
+        "train_share",
+        None,
+        "Train on this share of each source, by whole clips of the training subjects: the same clips in every run, a "
+        "smaller share within a larger one. Epochs stay as long as with all of them, the default.",
+        0.001,
+        1.0,
+    )
 
 
 def define_training_flags(learning_rate):
@@ -140,6 +148,9 @@ def define_training_flags(learning_rate):
     flags.DEFINE_boolean("flip", True, "Mirror every other training window, drawn at random.")
     flags.DEFINE_float("learning_rate", learning_rate, "AdamW learning rate of the first epoch.", lower_bound=0.0)
     flags.DEFINE_float("lr_decay", 0.97, "Factor on the learning rate after every epoch.", 0.0, 1.0)
+    flags.DEFINE_integer(
+        "lr_decay_steps", None, "Optimiser steps between two such falls; by default those of an epoch.", 1, MOST
+    )
     flags.DEFINE_float("weight_decay", 0.01, "AdamW weight decay.", lower_bound=0.0)
     flags.DEFINE_enum(
         "dtype", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Keras dtype policy of the network."

@@ -16,6 +16,7 @@ from mpm_keras.data.motion import Motion
 from mpm_keras.data.open_mocap import is_open_mocap
 from mpm_keras.data.protocols import PROTOCOLS, Protocol
 from mpm_keras.data.readers import read_motion
+from mpm_keras.data.shares import take_share
 from mpm_keras.data.synthetic import synthetic_motion
 from mpm_keras.data.views import Views
 from mpm_keras.data.windows import UnpairedBatches, WindowBatches, WindowIndex
@@ -44,6 +45,7 @@ class SourceOptions:
         without_licenses: clips under these licences are left out.
         weights: per source, how many times as often its windows are drawn in training; empty for 1.
         mixture: a name of `mixtures.MIXTURES`, in place of weights; the sources are its datasets.
+        train_share: of each source's training clips, see `take_share`.
     """
 
     fps: float = 50.0
@@ -59,6 +61,7 @@ class SourceOptions:
     without_licenses: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     mixture: str = ""
+    train_share: float = 1.0
 
 
 def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -> dict[str, list[Views]]:
@@ -88,8 +91,10 @@ def load_splits(paths, options: SourceOptions, splits=("train", "validation")) -
             keep = [i for i, name in enumerate(names) if name == split]
             if keep:
                 views = _views(path, source.select(keep), options)
-                drawn = views.weights * np.float32(weight if split == "train" else 1)
-                found[split].append((path, dataclasses.replace(views, weights=drawn)))
+                if split == "train":
+                    views = take_share(views, options.train_share)
+                    views = dataclasses.replace(views, weights=views.weights * np.float32(weight))
+                found[split].append((path, views))
     for split in splits:
         if not found[split]:
             other = "name --test_subjects or use --split=validation"

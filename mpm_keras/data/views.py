@@ -121,10 +121,11 @@ class Views:
         """(V,) int64 frames of each view."""
         return np.diff(self.offsets)
 
-    def view(self, i: int) -> "Views":
-        """View i alone; its arrays share memory with these. Raises `IndexError` out of range."""
+    def view(self, i: int, frames: int | None = None) -> "Views":
+        """View i alone, or its first frames; its arrays share memory with these. Raises `IndexError` out of range."""
         i = range(self.num_views)[i]
         start, stop = (int(n) for n in self.offsets[i : i + 2])
+        stop = stop if frames is None else min(stop, start + frames)
         changes = {f: getattr(self, f)[start:stop] for f in _FRAME_FIELDS if getattr(self, f) is not None}
         changes |= {f: getattr(self, f)[i : i + 1] for f in (*_VIEW_FIELDS, *_TEXT_FIELDS)}
         return dataclasses.replace(self, offsets=np.array([0, stop - start], np.int64), **changes)

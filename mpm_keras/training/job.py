@@ -54,13 +54,13 @@ class Job:
         self.held_out = unshuffled(make_batches, self.splits["validation"], *sizes, c.val_windows)
 
     def compile(self, trainer):
-        """AdamW whose learning rate falls by a factor per epoch (section 4.2.1)."""
+        """AdamW whose learning rate falls by a factor per epoch (section 4.2.1), or per so many steps."""
         c = self.config
         try:
             self.updates = len(trainer.updates(self.training.batch(0, 0)))
         except ValueError as error:
             raise InputError(str(error)) from error
-        steps = self.training.num_steps * self.updates
+        steps = getattr(c, "lr_decay_steps", None) or self.training.num_steps * self.updates
         rate = keras.optimizers.schedules.ExponentialDecay(c.learning_rate, steps, c.lr_decay, staircase=True)
         jit = {"auto": "auto", "true": True, "false": False}[c.jit_compile]
         trainer.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=c.weight_decay), jit_compile=jit)
@@ -124,6 +124,7 @@ def source_options(c) -> SourceOptions:
         # Only scripts that train have these.
         weights=_numbers(getattr(c, "data_weights", ())),
         mixture=getattr(c, "mixture", None) or "",
+        train_share=getattr(c, "train_share", None) or 1.0,
     )
 
 
