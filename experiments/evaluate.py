@@ -8,7 +8,7 @@ Frame rate, stride and joints are those that the network was trained with. Give 
 training again: they decide which subjects are held out. Errors are root-relative, in millimetres
 (MPJPE, P-MPJPE, N-MPJPE; velocity error in mm per frame), PCK and AUC shares from 0 to 1.
 
-Leaves in --workdir: config.json, metrics.json, metrics.csv, joint_errors.png, examples.png, clip.gif.
+Leaves in --workdir: config.json, metrics.json, metrics.csv, tables.md, joint_errors.png, examples.png, clip.gif.
 """
 
 from absl import flags
@@ -47,6 +47,14 @@ flags.DEFINE_float(
 )
 flags.DEFINE_enum(
     "detector", None, ["none", "exact", "noisy"], "Who sees the 2D, as in finetune.py. By default as in training."
+)
+flags.DEFINE_integer(
+    "nearest",
+    0,
+    "Compare also with the nearest of so many training poses, by their 2D; 0 for no such baseline. Takes the "
+    "training subjects of --data.",
+    0,
+    1_000_000,
 )
 flags.DEFINE_integer("pictures", 6, "Examples to draw; 0 draws no pictures at all.", 0, 100)
 flags.DEFINE_boolean("progress", True, "Show a progress bar.")

@@ -9,10 +9,19 @@ import numpy as np
 
 from mpm_keras.data.sources import SourceOptions, load_splits, load_views
 from mpm_keras.errors import InputError
+from mpm_keras.files import atomic_write
 from mpm_keras.inference import report
 from mpm_keras.inference.clips import MODES
-from mpm_keras.inference.evaluation import MEAN_POSE, METRICS, evaluate_clips, lifters, mean_pose_predictor
+from mpm_keras.inference.evaluation import (
+    MEAN_POSE,
+    METRICS,
+    evaluate_clips,
+    lifters,
+    mean_pose_predictor,
+    nearest_predictor,
+)
 from mpm_keras.inference.facts import network_facts
+from mpm_keras.inference.known_poses import NEAREST, nearest_poses
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.presets import load_network, network_folder
 from mpm_keras.skeletons import get_skeleton
@@ -41,11 +50,16 @@ def evaluate(config: dict) -> dict:
     network = load_network(c.network, MPMLifter)
     facts = network_facts(c.network, network)
     skeleton, modes = get_skeleton(facts.skeleton), MODES if c.mode == "both" else (c.mode,)
-    clips = chosen_clips(read_views(c, facts), c.max_clips)
+    sources = source_options(c, facts)
+    clips = chosen_clips(read_views(c, facts, sources), c.max_clips)
     options = {"stride": facts.stride, "flip": c.flip, "batch_size": c.batch_size}
     threshold = facts.confidence_threshold if c.confidence_threshold is None else c.confidence_threshold
     options["confidence_threshold"] = threshold
     predictors = lifters(network, skeleton, modes=modes, step=c.frame_step, **options)
+    if c.nearest:
+        if c.split in ("train", "all"):
+            raise InputError("--nearest compares with training poses, which --split=test and validation do not hold")
+        predictors[NEAREST] = nearest_predictor(nearest_poses(c.data, sources, c.nearest), threshold)
     if facts.mean_pose_3d is not None:
         predictors[MEAN_POSE] = mean_pose_predictor(facts.mean_pose_3d)
     workdir.begin()
@@ -60,6 +74,7 @@ def evaluate(config: dict) -> dict:
     }  # fmt: skip
     workdir.write_metrics(metrics)
     report.write_csv(workdir.path / "metrics.csv", report.rows(metrics, predictors))
+    write_tables(workdir.path / "tables.md", metrics, list(predictors))
     if c.pictures:
         per_joint = {name.replace("_", " "): found.per_joint() for name, found in evaluations.items()}
         title = f"Error per joint, {c.split}: {len(clips)} clips"
@@ -77,14 +92,26 @@ def check_folder(path: Path):
             raise InputError(f"--workdir {path}: holds a training run ({name}); choose another folder")
 
 
-def read_views(c, facts) -> list:
-    """The views of the split, with 2D and 3D. Raises `InputError` where there are none."""
-    options = SourceOptions(
+def source_options(c, facts) -> SourceOptions:
+    """How sources are seen: as in training, but for what the flags say."""
+    return SourceOptions(
         fps=facts.fps, cameras=c.cameras, skeleton=facts.skeleton, seed=c.data_seed,
         synthetic_clips=c.synthetic_clips, validation_subjects=tuple(c.val_subjects),
         test_subjects=tuple(c.test_subjects), detector=c.detector or facts.detector,
         without_licenses=tuple(c.without_licenses),
     )  # fmt: skip
+
+
+def write_tables(path, metrics, predictors):
+    """`tables.md`: the groups of a report as Markdown, each from its best to its worst."""
+    kinds = [
+        f"Per {kind}, mm\n\n{report.group_table(metrics, predictors, kind)}" for kind in ("subject", "action", "joint")
+    ]
+    atomic_write(path, lambda file: file.write(("\n\n".join(kinds) + "\n").encode()))
+
+
+def read_views(c, facts, options) -> list:
+    """The views of the split, with 2D and 3D. Raises `InputError` where there are none."""
     found = load_views(c.data, options) if c.split == "all" else load_splits(c.data, options, (c.split,))[c.split]
     for views in found:
         for modality in ("2d", "3d"):

@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from mpm_keras import metrics
+from mpm_keras.data.baselines import NearestPoses
 from mpm_keras.data.views import Views
 from mpm_keras.geometry import root_relative
 from mpm_keras.inference.clips import MODES, lift_clip
@@ -181,8 +182,7 @@ def lifters(
         options = {"mode": mode, "stride": stride, "step": step if mode == "center" else 1}
 
         def predict(view: Views):
-            trusted = confidence_threshold <= 0 or view.confidence is None
-            hidden = None if trusted else view.confidence < confidence_threshold
+            hidden = hidden_joints(view, confidence_threshold)
             return lift_clip(
                 network, view.pose_2d, skeleton, hidden=hidden, flip=flip, batch_size=batch_size, **options
             )
@@ -190,6 +190,16 @@ def lifters(
         return predict
 
     return {mode: lifter(mode) for mode in modes}
+
+
+def hidden_joints(view: Views, threshold: float) -> np.ndarray | None:
+    """(F, J) bool: joints whose detector confidence lies below a threshold; None where all are trusted."""
+    return None if threshold <= 0 or view.confidence is None else view.confidence < threshold
+
+
+def nearest_predictor(bank: NearestPoses, confidence_threshold: float = 0.0):
+    """Predicts the known pose that looks most like the 2D of each frame; see `lifters` for the threshold."""
+    return lambda view: bank.find(view.pose_2d, hidden_joints(view, confidence_threshold))
 
 
 def mean_pose_predictor(pose):

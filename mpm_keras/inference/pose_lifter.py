@@ -100,7 +100,7 @@ class PoseLifter:
         camera, known = checked_intrinsics(intrinsics, width, height)
         pose_2d, path = self.framed(sampled, seen, (width, height), camera)
         running = {"progress": progress, "unfinished": unfinished}
-        poses = lift_clip(self.network, pose_2d, self.skeleton, hidden=~seen, mode=mode, flip=flip, **running)
+        poses = self.lifted(pose_2d, ~seen, mode=mode, flip=flip, **running)
         poses = poses_at(poses, self.rate, fps, len(points))
         if path is not None:
             poses = turn_back(poses, turns_to(poses_at(path, self.rate, fps, len(points))))
@@ -114,6 +114,10 @@ class PoseLifter:
                 "camera_follows_person": path is not None, "distortion": "none",
             },
         )  # fmt: skip
+
+    def lifted(self, pose_2d, hidden, **options) -> np.ndarray:
+        """(N, J, 3) poses of what `framed` gives, see `lift_clip`; baselines have a rule of their own here."""
+        return lift_clip(self.network, pose_2d, self.skeleton, hidden=hidden, **options)
 
     def to_network_joints(self, keypoints, scores, skeleton) -> tuple[np.ndarray, np.ndarray]:
         """(F, J, 2) float32 pixels, NaN where not seen, and (F, J) scores of the network's joints."""

@@ -132,3 +132,49 @@ def _aligned(lines) -> str:
         for line in lines
     ]
     return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
+
+
+def markdown(lines) -> str:
+    """Lines of cells as a Markdown table, the first one its heading."""
+    heading, *rows = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *rows))
+
+
+def condition_table(rows, predictors) -> str:
+    """Rows of `robustness.measure` as Markdown: MPJPE, N-MPJPE and P-MPJPE of each lifter, mm."""
+    metrics = ("mpjpe_mm", "n_mpjpe_mm", "p_mpjpe_mm")
+    names = [f"{who.replace('_', ' ')} {_HEADINGS[m].removesuffix(' mm')}" for who in predictors for m in metrics]
+    lines, group = [["", "condition", "frames", *names]], None
+    for row in rows:
+        errors = [f"{row[f'{who}_{m}']:.1f}" for who in predictors for m in metrics]
+        lines.append(["" if row["group"] == group else f"**{row['group']}**", row["condition"], row["frames"], *errors])
+        group = row["group"]
+    return markdown(lines)
+
+
+def group_table(report: dict, predictors, kind: str, most: int = 0) -> str:
+    """The errors of a report per "action", "subject" or "joint" as Markdown, from the lowest MPJPE to the highest.
+
+    Args:
+        report: what `metrics.json` holds.
+        predictors: their names; the first decides the order.
+        kind: of the groups.
+        most: groups to show, half of them the best and half the worst; 0 for all.
+    """
+    groups = report[f"per_{kind}"]
+    metrics = [
+        m for m in ("mpjpe_mm", "n_mpjpe_mm", "p_mpjpe_mm") if f"{predictors[0]}_{m}" in next(iter(groups.values()))
+    ]
+    names = sorted(groups, key=lambda name: groups[name][f"{predictors[0]}_{metrics[0]}"])
+    heads = [f"{who.replace('_', ' ')} {_HEADINGS[m].removesuffix(' mm')}" for who in predictors for m in metrics]
+    lines = [
+        [
+            name,
+            groups[name]["frames"],
+            *(_shown(m, groups[name].get(f"{who}_{m}")) for who in predictors for m in metrics),
+        ]
+        for name in names
+    ]
+    if most and len(lines) > most:
+        lines = [*lines[: most // 2], ["…", "", *[""] * len(heads)], *lines[most // 2 - most :]]
+    return markdown([[kind, "frames", *heads], *lines])

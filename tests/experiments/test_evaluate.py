@@ -72,12 +72,15 @@ def test_everything_from_views_on_disk(network, archive, tmp_path):
 @pytest.mark.once
 def test_synthetic_motion_by_every_fifth_frame(network, tmp_path):
     flags = ["--data=synthetic", "--synthetic_clips=4", "--cameras=1", "--split=validation", "--frame_step=5"]
-    evaluate(f"--network={network}/network", *flags, f"--workdir={tmp_path}", "--noflip", "--pictures=0")
+    flags += ["--nearest=500", "--noflip", "--pictures=0"]
+    evaluate(f"--network={network}/network", *flags, f"--workdir={tmp_path}")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["clips"] == 1 and metrics["frames"] == 100 and not metrics["flip"]
     velocities = [name for name in metrics if "velocity" in name]
-    assert velocities == [f"{who}_velocity_error_mm_per_frame" for who in ("sequence", "mean_pose")]
-    assert sorted(p.name for p in tmp_path.glob("[!.]*")) == ["config.json", "metrics.csv", "metrics.json"]
+    assert velocities == [f"{who}_velocity_error_mm_per_frame" for who in ("sequence", "nearest_pose", "mean_pose")]
+    assert metrics["nearest_pose_mpjpe_mm"] < 0.7 * metrics["mean_pose_mpjpe_mm"]
+    assert "| synthetic" in (tmp_path / "tables.md").read_text()
+    assert sorted(p.name for p in tmp_path.glob("[!.]*")) == ["config.json", "metrics.csv", "metrics.json", "tables.md"]
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["frame_step"] == 5 and "epochs" not in config
 
@@ -106,6 +109,7 @@ def refusal(network, archive, folder, changes):
         "frame_step": 1, "max_clips": 0, "confidence_threshold": 0.0, "pictures": 0, "progress": False,
         "batch_size": 64, "cameras": 1, "val_subjects": [], "test_subjects": [], "data_seed": 0,
         "synthetic_clips": 4, "config": None, "detector": None, "without_licenses": [],
+        "nearest": 0,
     }  # fmt: skip
     before = sorted(Path(folder).rglob("*"))
     with pytest.raises(InputError) as caught:
@@ -121,6 +125,7 @@ def test_wrong_settings_are_named(network, archive, tmp_path):
     assert "no subject 'anna'; found synthetic000, synthetic001" in found(
         test_subjects=["anna", "synthetic000"], split="test"
     )
+    assert "--nearest compares with training poses" in found(nearest=10)
     assert "gone.npz: no such file" in found(data=["gone.npz"])
     assert "gone/preset.json: expected the preset.json" in found(network="gone")
     Views.load(archive).without("3d").save(tmp_path / "flat.npz")

@@ -1,0 +1,47 @@
+"""The conditions of the table by noise, occlusion, film and camera: one thing differs at a time."""
+
+from dataclasses import replace
+
+from mpm_keras.data.cameras import CameraRanges
+from mpm_keras.data.detector import EXACT, WIDE_RANGES, DetectorNoise
+from mpm_keras.inference.robustness import USUAL, Condition
+
+_LEVELS = (0.5, 1.0, 2.0, 4.0)
+_LIMBS = {
+    "left arm": ("left_arm",), "both arms": ("left_arm", "right_arm"), "right leg": ("right_leg",),
+    "both legs": ("left_leg", "right_leg"), "left arm and leg": ("left_arm", "left_leg"),
+}  # fmt: skip
+_CAMERAS = {
+    "level, 1 to 1.6 m high": (WIDE_RANGES, {"height": (1.0, 1.6), "roll": 3.0}, 0.0),
+    "3 to 4.5 m high, looking down": (WIDE_RANGES, {"height": (3.0, 4.5), "distance": (1.5, 4.0), "roll": 3.0}, 0.0),
+    "on the floor, up to 0.3 m": (WIDE_RANGES, {"height": (0.0, 0.3), "roll": 3.0}, 0.0),
+    "rolled by 20 degrees": (WIDE_RANGES, {"height": (1.0, 1.6), "roll": 0.0}, 20.0),
+    "rolled by 45 degrees": (WIDE_RANGES, {"height": (1.0, 1.6), "roll": 0.0}, 45.0),
+    "near, 1.5 to 2.5 m": (WIDE_RANGES, {"distance": (1.5, 2.5)}, 0.0),
+    "far, 6 to 10 m": (WIDE_RANGES, {"distance": (6.0, 10.0)}, 0.0),
+}
+
+
+def conditions() -> list[Condition]:
+    """All rows of the table, group by group."""
+    rows = [Condition("Detector", "no errors", noise=EXACT)]
+    rows += [Condition("Detector", f"noise {v:g} times the usual", noise=replace(USUAL, level=(v, v))) for v in _LEVELS]
+    rows.append(Condition("Detector", "all kinds of errors, as in training", noise=DetectorNoise()))
+    rows += [Condition("Never found", name, limbs=limbs) for name, limbs in _LIMBS.items()]
+    rows += [Condition("Joints not found", f"{v:.0%}", missing=v) for v in (0.1, 0.3, 0.5)]
+    rows += [Condition("Nobody found for", f"{v:g} s (errors within)", gap=v) for v in (0.2, 0.5, 1.0, 2.0)]
+    for share in (0.1, 0.33):
+        for mend in (False, True):
+            name = f"{share:.0%} of the frames, {'put right' if mend else 'left so'}"
+            rows.append(Condition("Left and right exchanged", name, exchanged=share, mend=mend))
+    rows.append(Condition("Left and right exchanged", "never, left so", mend=False))
+    rows += [Condition("Frames a second", f"{v:g}", fps=v) for v in (10.0, 15.0, 24.0, 30.0, 60.0)]
+    rows += [Condition("Camera", name, cameras=camera, roll=roll) for name, camera, roll in cameras()]
+    rows += [Condition("Focal length", f"assumed {v:g} times the true one", focal=v) for v in (0.7, 0.85, 1.2, 1.4)]
+    rows.append(Condition("Focal length", "not given (lift.py assumes one)", focal=None))
+    return rows
+
+
+def cameras() -> list[tuple[str, CameraRanges, float]]:
+    """(name, ranges, roll in degrees)."""
+    return [(name, replace(ranges, **changes), roll) for name, (ranges, changes, roll) in _CAMERAS.items()]
