@@ -138,15 +138,23 @@ class WindowBatches:
         slots = np.arange(start, min(start + self.batch_size, self.index.num_windows), dtype=np.int64)
         return permute(slots, self.index.num_windows, self.keys(epoch)[0]) if self.shuffle else slots
 
-    def batch(self, epoch: int, step: int) -> dict:
-        """The batch at a step of an epoch: {"pose_2d": (B, F, J, 2), ...} of what the views hold."""
+    def places(self, epoch: int, step: int) -> "list[tuple[WindowBatches, tuple[int, int]]]":
+        """[(part, its (epoch, step))] of what makes the batch at a step of an epoch."""
+        return [(self, (epoch, step))]
+
+    def drawn(self, epoch: int, step: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rows (B, F) of the flat arrays, and which windows are mirrored (B,) bool, None without `flip`."""
         if not 0 <= step < self.num_steps:
             raise ValueError(f"step {step} is outside an epoch of {self.num_steps} steps")
         window = self.windows(epoch, step)
-        rows = self.index.frame_indices(window)
+        mirror = coin(window, self.keys(epoch)[1]).astype(bool) if self.flip else None
+        return self.index.frame_indices(window), mirror
+
+    def batch(self, epoch: int, step: int) -> dict:
+        """The batch at a step of an epoch: {"pose_2d": (B, F, J, 2), ...} of what the views hold."""
+        rows, mirror = self.drawn(epoch, step)
         batch = {key: values[rows] for key, values in self.arrays().items()}
-        if self.flip:
-            mirror = coin(window, self.keys(epoch)[1]).astype(bool)
+        if mirror is not None:
             for values in batch.values():
                 values[mirror] = flip_windows(values[mirror], self.views.skeleton)
         return batch
@@ -186,10 +194,14 @@ class UnpairedBatches:
         """Windows of all parts."""
         return sum(part.num_windows for part in self.parts)
 
+    def places(self, epoch: int, step: int) -> list[tuple[WindowBatches, tuple[int, int]]]:
+        """[(part, its (epoch, step))] of what makes the batch at a step of an epoch."""
+        position = epoch * self.num_steps + step
+        return [(part, divmod(position, part.num_steps)) for part in self.parts]
+
     def batch(self, epoch: int, step: int) -> dict:
         """The batch at a step of an epoch, joined from all parts."""
-        position = epoch * self.num_steps + step
-        return {k: v for part in self.parts for k, v in part.batch(*divmod(position, part.num_steps)).items()}
+        return {k: v for part, place in self.places(epoch, step) for k, v in part.batch(*place).items()}
 
 
 class NumpyPipeline(keras.utils.PyDataset):

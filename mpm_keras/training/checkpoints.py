@@ -36,7 +36,7 @@ class Position:
 def state_variables(trainer) -> dict:
     """{name: variable} of all that training changes, in a fixed order."""
     groups = {
-        "model": trainer.variables,
+        "model": trainer.state_variables,
         "optimizer": trainer.optimizer.variables,
         "metrics": trainer.metrics_variables,
     }

@@ -5,23 +5,32 @@ import keras
 from mpm_keras.data.windows import NumpyPipeline
 from mpm_keras.errors import InputError
 from mpm_keras.training.callbacks import RunProgress
+from mpm_keras.training.device_frames import MOST_BYTES, DeviceFrames, DrawnWindows, num_bytes, on_accelerator
 from mpm_keras.training.preemption import StopOnSignal
 
-PIPELINES = ("auto", "numpy", "tfdata")
+PIPELINES = ("auto", "numpy", "tfdata", "device")
+
+
+def choose_pipeline(batches, kind: str) -> str:
+    """The pipeline that "auto" stands for: frames on an accelerator where they fit, tf.data with TensorFlow, NumPy."""
+    if kind not in PIPELINES:
+        raise ValueError(f"unknown pipeline {kind!r}; known: {', '.join(PIPELINES)}")
+    if kind != "auto":
+        return kind
+    if on_accelerator() and num_bytes(batches) <= MOST_BYTES:
+        return "device"
+    return "tfdata" if keras.backend.backend() == "tensorflow" else "numpy"
 
 
 def make_pipeline(batches, kind: str, epoch: int, first_step: int, epochs: int):
-    """A data source for `fit` from a step of an epoch on: "numpy", "tfdata" or "auto".
+    """A data source for `fit` from a step of an epoch on; all kinds make the same batches.
 
-    "auto" is tf.data with the TensorFlow backend and NumPy elsewhere; both yield the same batches.
+    Args:
+        kind: "numpy", "tfdata", or "device" for a trainer with `frames`, see `choose_pipeline`.
     """
-    if kind not in PIPELINES:
-        raise ValueError(f"unknown pipeline {kind!r}; known: {', '.join(PIPELINES)}")
-    if kind == "auto":
-        kind = "tfdata" if keras.backend.backend() == "tensorflow" else "numpy"
     first, last = epoch * batches.num_steps + first_step, epochs * batches.num_steps
-    if kind == "numpy":
-        return NumpyPipeline(batches, first, last)
+    if kind != "tfdata":
+        return NumpyPipeline(DrawnWindows(batches) if kind == "device" else batches, first, last)
     from mpm_keras.data.tf_pipeline import tf_pipeline
 
     try:
@@ -39,12 +48,16 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
     Args:
         batches: `WindowBatches` or `UnpairedBatches`.
         epochs: in all, those already done counted in.
+        pipeline: see `choose_pipeline`.
         progress: knows where to start and when to stop.
         validation: data for `validation_data`, or None.
 
     Raises:
         Preempted: the process was sent SIGTERM; the state is saved.
     """
+    pipeline = choose_pipeline(batches, pipeline)
+    if pipeline == "device":
+        trainer.frames = DeviceFrames(batches)
     progress.set_model(trainer)  # also where there is nothing left to train
     with StopOnSignal(progress) as stop:
         while (start := progress.position).epoch < epochs and not progress.finished:

@@ -39,12 +39,14 @@ class Trainer(keras.Model):
         skip_bad_batches: a batch whose loss or gradients are not finite leaves everything as it was
             (weights, moments, statistics, random state, running means). Set it before training.
         epoch_goes_on: the next epoch is the rest of one, and keeps its running means.
+        frames: `DeviceFrames` that training batches are gathered from; None where batches come whole.
     """
 
     def __init__(self, network, metric_names, **kwargs):
         super().__init__(**kwargs)
         self.network = network
         self.skip_bad_batches = self.epoch_goes_on = False
+        self.frames = None
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *metric_names)}
         self.built = True
 
@@ -91,6 +93,17 @@ class Trainer(keras.Model):
     def call(self, batch, training=None):
         return self.network(batch, training=training)
 
+    def unpack(self, data):
+        """The batch dict out of what Keras's data adapters yield."""
+        batch = keras.utils.unpack_x_y_sample_weight(data)[0]
+        return self.frames(batch) if "rows_0" in batch else batch
+
+    @property
+    def state_variables(self):
+        """What training changes of the model, and checkpoints hold: all variables but those of `frames`."""
+        frames = {id(v) for v in (self.frames.variables if self.frames is not None else ())}
+        return [v for v in self.variables if id(v) not in frames]
+
     def report(self, loss, values):
         """Adds a batch's loss and {name: (value, weight)} to the running means."""
         for name, (value, weight) in {"loss": (loss, 1.0), **values}.items():
@@ -111,26 +124,21 @@ class Trainer(keras.Model):
 
     def test_step(self, *args):
         if keras.backend.backend() != "jax":
-            self.report(*self.evaluate_batch(unpack(args[0])))
+            self.report(*self.evaluate_batch(self.unpack(args[0])))
             return self.logs()
         (trainable, non_trainable, metrics), data = args
         refs = [self.trainable_variables, self.non_trainable_variables, self.metrics_variables]
         with keras.StatelessScope(state_mapping=pairs(refs, [trainable, non_trainable, metrics])) as scope:
-            self.report(*self.evaluate_batch(unpack(data)))
+            self.report(*self.evaluate_batch(self.unpack(data)))
             logs = self.logs()
         return logs, (trainable, current(scope, refs[1]), current(scope, refs[2]))
-
-
-def unpack(data):
-    """The batch dict out of what Keras's data adapters yield."""
-    return keras.utils.unpack_x_y_sample_weight(data)[0]
 
 
 def tensorflow_step(trainer, data):
     import tensorflow as tf
 
     before = snapshot(trainer)
-    batch, results, finite = trainer.prepare(unpack(data), training=True), [], True
+    batch, results, finite = trainer.prepare(trainer.unpack(data), training=True), [], True
     for update in trainer.updates(batch):
         variables = update.variables()
         with tf.GradientTape() as tape:
@@ -148,7 +156,7 @@ def torch_step(trainer, data):
     import torch
 
     before = snapshot(trainer)
-    batch, results, finite = trainer.prepare(unpack(data), training=True), [], True
+    batch, results, finite = trainer.prepare(trainer.unpack(data), training=True), [], True
     for update in trainer.updates(batch):
         variables = update.variables()
         trainer.zero_grad()
@@ -181,7 +189,7 @@ def snapshot(trainer):
     """[(variable, value)] of all that a batch changes, where bad batches are skipped."""
     if not trainer.skip_bad_batches:
         return []
-    state = (*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables)
+    state = (*trainer.state_variables, *trainer.optimizer.variables, *trainer.metrics_variables)
     return [(v, ops.stop_gradient(ops.copy(v.value))) for v in {id(v): v for v in state}.values()]
 
 
@@ -204,7 +212,7 @@ def jax_step(trainer, state, data):
     finite = True
     # Drawing masks advances the seed generators, which live among the non-trainable variables.
     with keras.StatelessScope(state_mapping=pairs(refs[1:2], [non_trainable])) as scope:
-        batch = trainer.prepare(unpack(data), training=True)
+        batch = trainer.prepare(trainer.unpack(data), training=True)
     non_trainable = current(scope, refs[1])
 
     results = []

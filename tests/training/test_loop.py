@@ -4,11 +4,14 @@ import pytest
 from harness import to_numpy
 from tiny_training import fixed_batch, make_data, make_trainer
 
+from mpm_keras.training import loop
 from mpm_keras.training.callbacks import BestNetwork, EpochLog, RunProgress, TensorBoardScalars, Throughput
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
-from mpm_keras.training.loop import fit, make_pipeline
+from mpm_keras.training.loop import choose_pipeline, fit, make_pipeline
 from mpm_keras.training.loss_watch import LossWatch
 from mpm_keras.training.validation import FixedBatches, baseline_errors, masked_batches
+
+ONLY_TENSORFLOW = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data")
 
 
 def progress_of(folder, **options):
@@ -77,13 +80,23 @@ def test_validation_alike_in_every_epoch_and_without_a_trace(tmp_path):
 
 
 def test_unknown_pipeline():
-    with pytest.raises(ValueError, match="unknown pipeline 'dali'; known: auto, numpy, tfdata"):
-        make_pipeline(make_data(), "dali", 0, 0, 1)
+    with pytest.raises(ValueError, match="unknown pipeline 'dali'; known: auto, numpy, tfdata, device"):
+        choose_pipeline(make_data(), "dali")
 
 
-def test_auto_is_tfdata_with_tensorflow_alone():
-    pipeline = make_pipeline(make_data(), "auto", 1, 2, 3)
-    assert isinstance(pipeline, keras.utils.PyDataset) == (keras.backend.backend() != "tensorflow")
+def test_auto_is_the_device_where_there_is_one_and_the_frames_fit(monkeypatch):
+    here = "tfdata" if keras.backend.backend() == "tensorflow" else "numpy"
+    monkeypatch.setattr(loop, "on_accelerator", lambda: False)
+    assert choose_pipeline(make_data(), "auto") == here
+    monkeypatch.setattr(loop, "on_accelerator", lambda: True)
+    assert choose_pipeline(make_data(), "auto") == "device"
+    monkeypatch.setattr(loop, "MOST_BYTES", 1000)
+    assert choose_pipeline(make_data(), "auto") == here
+
+
+@pytest.mark.parametrize("kind", ["numpy", "device", pytest.param("tfdata", marks=ONLY_TENSORFLOW)])
+def test_a_pipeline_goes_on_in_the_middle_of_an_epoch(kind):
+    pipeline = make_pipeline(make_data(), kind, 1, 2, 3)
     assert len(pipeline) == 2 + 4
 
 
