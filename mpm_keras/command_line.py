@@ -14,6 +14,7 @@ from absl import app, flags
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130  # as shells report SIGINT
 EXIT_RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped from outside, the same command goes on
 BACKENDS = ("tensorflow", "jax", "torch")
 MOST = 2**31 - 1  # of numbers that only count or seed
@@ -306,6 +307,8 @@ def run(main, positional=None):
             fail(error, code=1)
         except Preempted as error:
             fail(error, code=EXIT_RUN_AGAIN)
+        except KeyboardInterrupt as error:
+            fail(error if error.args else "interrupted", code=EXIT_INTERRUPTED)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

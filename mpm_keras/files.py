@@ -1,5 +1,6 @@
 """Writing files whole or not at all, and reading those of strangers with care."""
 
+import contextlib
 import json
 import math
 import os
@@ -28,8 +29,21 @@ def atomic_write(path, write):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder):
+    """Flushes the names in a folder to the disk: a rename may else be undone by a loss of power."""
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network disks know no such thing, and the file is in place
+            os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def write_json(path, value):

@@ -78,6 +78,15 @@ def read_preset(folder) -> dict:
     return header
 
 
+def read_whole_preset(folder) -> dict:
+    """As `read_preset`. Raises `InputError` also where the weights are missing or another's, or damaged."""
+    header, path = read_preset(folder), Path(folder) / "weights.npz"
+    with refusal(path, "a preset's weights"):
+        if sha256(path) != header.get("weights_sha256"):
+            raise InputError("the sha256 sum is not that of preset.json; the file is damaged or another's")
+    return header
+
+
 def load_preset(folder, **overrides):
     """The network that `save_preset` wrote.
 
@@ -90,11 +99,9 @@ def load_preset(folder, **overrides):
             the weights, or a tensor is missing, left over, of another shape, NaN or infinite; the message
             names it.
     """
-    header, path = read_preset(folder), Path(folder) / "weights.npz"
+    header, path = read_whole_preset(folder), Path(folder) / "weights.npz"
     kind, config = NETWORKS[header["network"]], header["config"]
     with refusal(path, "a preset's weights"):
-        if sha256(path) != header.get("weights_sha256"):
-            raise InputError("the sha256 sum is not that of preset.json; the file is damaged or another's")
         arrays = read_npz(path)
         check_finite(arrays)
     try:

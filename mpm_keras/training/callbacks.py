@@ -1,5 +1,6 @@
 """Callbacks of a run: checkpoints, the step limit, the epochs' log and TensorBoard without TensorFlow."""
 
+import dataclasses
 import math
 import time
 
@@ -35,25 +36,37 @@ class RunProgress(keras.callbacks.Callback):
         return bool(self.max_updates) and self.position.updates >= self.max_updates
 
     def on_train_batch_end(self, batch, logs=None):
-        epoch, step = divmod(self.position.epoch * self.steps_per_epoch + self.position.step + 1, self.steps_per_epoch)
-        self.position = Position(epoch, step, self.position.updates + self.updates_per_batch)
+        p = self.position
+        self.position = Position(p.epoch, p.step + 1, p.updates + self.updates_per_batch)
         self.batches_run += 1
         if self.finished:
             self.model.stop_training = True
-            self.running_means = [(v, keras.ops.convert_to_numpy(v.value)) for v in self.model.metrics_variables]
-        elif step and time.monotonic() - self.last_save > self.seconds:
+        if self.finished or self.position.step == self.steps_per_epoch:
+            self.position = dataclasses.replace(self.position, validation_due=1)
+            self.keep_running_means()
+        elif time.monotonic() - self.last_save > self.seconds:
             self.save()
 
+    def keep_running_means(self):
+        """Before validation, which uses the metrics too: with more steps the run may go on in this epoch."""
+        if hasattr(self.model, "jax_state_sync"):
+            self.model.jax_state_sync()  # JAX keeps them outside the variables while it trains
+        self.running_means = [(v, keras.ops.convert_to_numpy(v.value)) for v in self.model.metrics_variables]
+
     def on_epoch_end(self, epoch, logs=None):
-        # Validation has used the metrics since; with more steps the run goes on in this epoch.
-        for variable, value in self.running_means:
-            variable.assign(value)
-        self.running_means = []
+        p = self.position
+        whole = p.step == self.steps_per_epoch
+        self.position = Position(p.epoch + whole, 0 if whole else p.step, p.updates)
         self.save()
+        self.running_means = []
 
     def save(self):
         """Saves unless the last checkpoint is of this very position."""
         if self.position != self.saved or not self.checkpoints.paths():
+            if hasattr(self.model, "jax_state_sync"):
+                self.model.jax_state_sync()
+            for variable, value in self.running_means:
+                variable.assign(value)
             self.checkpoints.save(self.model, self.position)
             self.saved, self.last_save = self.position, time.monotonic()
 
@@ -94,7 +107,7 @@ class EpochLog(keras.callbacks.Callback):
 
     def epochs(self) -> list[dict]:
         """All epochs of the run; of one that was run twice or in two parts, the last line."""
-        return [line for _, line in sorted({line["epoch"]: line for line in self.log.read()}.items())]
+        return [line for _, line in sorted({line["epoch"]: line for line in self.log.read("epoch")}.items())]
 
 
 class BestNetwork(keras.callbacks.Callback):

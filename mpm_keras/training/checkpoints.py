@@ -26,11 +26,15 @@ VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """Where a run is: `step` batches of epoch `epoch` are done, `updates` optimiser steps in all."""
+    """Where a run is: `step` batches of epoch `epoch` are done, `updates` optimiser steps in all.
+
+    `validation_due`, 1 or 0: no batch is left in the epoch, or in the run, and validation has yet to be run.
+    """
 
     epoch: int = 0
     step: int = 0
     updates: int = 0
+    validation_due: int = 0
 
 
 def state_variables(trainer) -> dict:
@@ -79,7 +83,8 @@ def read_state(path) -> tuple[dict, Position]:
     try:
         arrays = read_npz(path)
         header = json.loads(str(arrays.pop("header")))
-        position = Position(*(int(header[f.name]) for f in dataclasses.fields(Position)))
+        counts = (header["epoch"], header["step"], header["updates"], header.get("validation_due", 0))
+        position = Position(*map(int, counts))
         kind = (header["format"], header["version"])
         if min(dataclasses.astuple(position)) < 0:
             raise ValueError(f"an impossible position, {position}")

@@ -1,12 +1,22 @@
 """The stage II job: from sources and a pre-trained network to one that lifts."""
 
+import math
+import warnings
+
 import keras
 import numpy as np
 
 from mpm_keras.errors import InputError
 from mpm_keras.masking import PARTIAL_2D, PartMasking
 from mpm_keras.models.lifter import MPMLifter
-from mpm_keras.models.presets import load_network, load_preset, network_folder, read_preset, save_preset
+from mpm_keras.models.presets import (
+    load_network,
+    load_preset,
+    network_folder,
+    read_preset,
+    read_whole_preset,
+    save_preset,
+)
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.models.transfer import transfer
 from mpm_keras.training.callbacks import BestNetwork
@@ -86,14 +96,29 @@ def freeze(network: MPMLifter, what: str):
 def best_network(job, trainer, stage, metric) -> BestNetwork:
     """Saves the network whenever the validation metric falls; goes on from an earlier start's best."""
     folder = job.workdir.path / "network"
-    resumed = bool(job.workdir.checkpoints.paths()) and (folder / "preset.json").exists()
-    best = read_preset(folder)["facts"].get(metric) if resumed else None
+    best = best_so_far(folder, metric) if job.workdir.checkpoints.paths() else None
 
     def save(value):
         threshold = {"confidence_threshold": getattr(job.config, "confidence_threshold", 0.0)}
         save_preset(trainer.network, folder, stage=stage, **{metric: value}, **threshold, **job.facts())
 
     return BestNetwork(metric, best, save)
+
+
+def best_so_far(folder, metric) -> float | None:
+    """The metric of the network of an earlier start; None where there is none, or only half of one.
+
+    A process that is killed between the two files of a network leaves those of two epochs. The run then goes on
+    from a checkpoint before that epoch, and saves its network once more.
+    """
+    if not (folder / "preset.json").exists():
+        return None
+    try:
+        best = read_whole_preset(folder)["facts"].get(metric)
+    except InputError as error:
+        warnings.warn(f"{error}; the best network from here on takes its place", stacklevel=2)
+        return None
+    return best if isinstance(best, float) and math.isfinite(best) else None
 
 
 def partial_batches(batches, occlusion, modality, seed) -> FixedBatches:

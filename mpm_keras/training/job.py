@@ -68,8 +68,8 @@ class Job:
     def run(self, trainer, validation, callbacks=()) -> dict:
         """Trains a compiled trainer from where its run stopped. Returns what every `metrics.json` holds."""
         c, folder = self.config, self.workdir.path
+        self.workdir.begin()  # first of all: what is restored then changes no more
         start = self.workdir.checkpoints.restore_newest(trainer) or Position()
-        self.workdir.begin()
         progress = RunProgress(
             self.workdir.checkpoints, self.training.num_steps, self.updates, start, c.steps, c.checkpoint_seconds
         )

@@ -29,14 +29,15 @@ class JsonLines:
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
 
-    def read(self) -> list[dict]:
-        """All whole lines; none where there is no file."""
+    def read(self, *numbers) -> list[dict]:
+        """All whole lines that hold whole numbers of these names; none where there is no file."""
         if not self.path.exists():
             return []
         found = []
         for line in self.path.read_text(errors="replace").splitlines():
             try:
                 found.append(json.loads(line))
-            except ValueError:  # torn
+            except (ValueError, RecursionError):  # torn
                 continue
-        return [value for value in found if isinstance(value, dict)]
+        whole = [value for value in found if isinstance(value, dict)]
+        return [value for value in whole if all(isinstance(value.get(name), int) for name in numbers)]

@@ -54,12 +54,16 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
 
     Raises:
         Preempted: the process was sent SIGTERM; the state is saved.
+        KeyboardInterrupt: likewise, after Ctrl-C.
     """
     pipeline = choose_pipeline(batches, pipeline)
     if pipeline == "device":
         trainer.frames = DeviceFrames(batches)
     progress.set_model(trainer)  # also where there is nothing left to train
     with StopOnSignal(progress) as stop:
+        callbacks = [*callbacks, progress, stop]  # these last: what the others refuse is not saved
+        if progress.position.validation_due:
+            finish_epoch(trainer, validation, callbacks, progress)
         while (start := progress.position).epoch < epochs and not progress.finished:
             last = start.epoch + 1 if start.step else epochs
             trainer.epoch_goes_on = start.step > 0
@@ -70,8 +74,21 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
                 epochs=last,
                 steps_per_epoch=batches.num_steps - start.step,
                 validation_data=validation,
-                callbacks=[*callbacks, progress, stop],  # these last: what the others refuse is not saved
+                callbacks=callbacks,
                 shuffle=False,  # the pipelines do it
                 verbose=verbose,
             )
     progress.save()
+
+
+def finish_epoch(trainer, validation, callbacks, progress: RunProgress):
+    """What `trainer.fit` does after the last batch of an epoch, for a run that was stopped there or in validation."""
+    listeners = keras.callbacks.CallbackList(callbacks, model=trainer)
+    listeners.on_train_begin()
+    progress.keep_running_means()
+    logs = trainer.get_metrics_result()
+    if validation is not None:
+        found = trainer.evaluate(validation, callbacks=listeners, verbose=0, return_dict=True)
+        logs |= {f"val_{name}": value for name, value in found.items()}
+    listeners.on_epoch_end(progress.position.epoch, logs)
+    listeners.on_train_end(logs)

@@ -36,7 +36,9 @@ class LossWatch(keras.callbacks.Callback):
     def skipped(self) -> int:
         """Bad batches of the run so far; those that are going to be run again do not count."""
         here = (self.progress.position.epoch + 1, self.progress.position.step + 1)
-        found = {(line["epoch"], line["batch"]) for line in self.log.read() if line.get("event") == BAD_BATCH}
+        found = {
+            (line["epoch"], line["batch"]) for line in self.log.read("epoch", "batch") if line.get("event") == BAD_BATCH
+        }
         return sum(place < here for place in found)
 
     def on_epoch_begin(self, epoch, logs=None):

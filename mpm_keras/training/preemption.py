@@ -1,4 +1,4 @@
-"""A cluster takes its machine back: save, and say that the same command goes on."""
+"""A cluster takes its machine back, or somebody presses Ctrl-C: save, and say that the same command goes on."""
 
 import signal
 import threading
@@ -9,23 +9,24 @@ from mpm_keras.errors import Preempted
 
 
 class StopOnSignal(keras.callbacks.Callback):
-    """Saves and stops at the end of the batch in which the process is asked to terminate.
+    """Saves and stops at the end of the batch, of training or of validation, in which the process is asked to end.
 
-    In the last batch of an epoch and in validation it waits for the end of the epoch, which decides on the best
-    network. Listens inside `with`, in the main thread only: elsewhere signals cannot be caught.
+    Validation that was stopped is run first when the run goes on. Listens inside `with`, in the main thread only:
+    elsewhere signals cannot be caught. SIGTERM that is sent again changes nothing; a second Ctrl-C ends at once.
 
     Args:
         progress: `RunProgress`, which saves.
-        signals: numbers of the signals.
+        signals: numbers of the signals; those that the process ignores, as in the background, stay ignored.
     """
 
-    def __init__(self, progress, signals=(signal.SIGTERM,)):
+    def __init__(self, progress, signals=(signal.SIGTERM, signal.SIGINT)):
         super().__init__()
         self.progress, self.signals, self.caught, self.before = progress, signals, None, {}
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self.catch) for number in self.signals}
+            listened = [number for number in self.signals if signal.getsignal(number) != signal.SIG_IGN]
+            self.before = {number: signal.signal(number, self.catch) for number in listened}
         return self
 
     def __exit__(self, *_):
@@ -34,19 +35,25 @@ class StopOnSignal(keras.callbacks.Callback):
         self.before = {}
 
     def catch(self, number, _frame):
-        self.caught = signal.Signals(number).name
+        if self.caught == number == signal.SIGINT:
+            raise KeyboardInterrupt("interrupted at once; the same command goes on from the last checkpoint")
+        self.caught = signal.Signals(number)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.progress.position.step and not self.progress.finished:
-            self.leave()
+        self.leave()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.leave()
 
     def on_epoch_end(self, epoch, logs=None):
         self.leave()
 
     def leave(self):
+        """Saves and raises `Preempted`, or `KeyboardInterrupt` after Ctrl-C, where a signal was caught."""
         if self.caught:
             self.progress.save()
-            p = self.progress.position
-            raise Preempted(
-                f"stopped by {self.caught} after {p.updates} steps; saved: the same command goes on from there"
+            kind = KeyboardInterrupt if self.caught == signal.SIGINT else Preempted
+            raise kind(
+                f"stopped by {self.caught.name} after {self.progress.position.updates} steps; saved: "
+                "the same command goes on from there"
             )

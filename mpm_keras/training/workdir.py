@@ -1,7 +1,8 @@
 """The folder of a run: one configuration, its checkpoints and its results."""
 
-import json
+import errno
 import os
+import warnings
 from pathlib import Path
 
 try:
@@ -10,7 +11,7 @@ except ImportError:  # Windows: no lock there
     fcntl = None
 
 from mpm_keras.errors import InputError
-from mpm_keras.files import write_json
+from mpm_keras.files import read_json, write_json
 from mpm_keras.training.checkpoints import CheckpointFolder
 
 # Settings that may differ when a run is resumed: how long, where and how fast, not what.
@@ -40,10 +41,9 @@ class Workdir:
 
     def _check_same_run(self):
         file = self.path / "config.json"
-        try:
-            old = dict(json.loads(file.read_text()))
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise InputError(f"{file}: not the configuration of a run ({error}); choose another --workdir") from error
+        old = read_json(file, "the configuration of a run; choose another --workdir", finite=False)
+        if not isinstance(old, dict):
+            raise InputError(f"{file}: not the configuration of a run; choose another --workdir")
         for name in sorted((set(self.config) | set(old)) - RESUMABLE):
             if old.get(name) != self.config.get(name):
                 raise InputError(
@@ -54,13 +54,17 @@ class Workdir:
     def begin(self):
         """Makes the folder, locks it and writes `config.json`. Called when all input has proved good.
 
-        Raises `InputError` where another process holds the folder, or it cannot be written.
+        Raises `InputError` where another process holds the folder, has filled it with another run since it was looked
+        at, or it cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
-            for left in self.path.rglob(".*.tmp"):  # half a file of a process that was killed
-                left.unlink()
+            if self.checkpoints.paths():
+                self._check_same_run()
+            for folder in (self.path, self.checkpoints.folder, self.path / "network"):
+                for left in folder.glob(".*.tmp"):  # half a file of a process that was killed
+                    left.unlink()
             write_json(self.path / "config.json", self.config)
         except OSError as error:
             raise InputError(f"--workdir {self.path}: cannot be written ({error.strerror})") from error
@@ -73,6 +77,9 @@ class Workdir:
         try:
             fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                warnings.warn(f"{self.path}: its disk has no locks; start no second process in it", stacklevel=3)
+                return
             self.lock.seek(0)
             owner = self.lock.read().strip() or "unknown"
             raise InputError(f"--workdir {self.path}: another process ({owner}) is at work in it") from error
@@ -85,9 +92,11 @@ class Workdir:
         write_json(self.path / "metrics.json", metrics)
 
     def read_metrics(self) -> dict:
-        """What an earlier, finished start of this run wrote; empty where there was none."""
+        """What an earlier, finished start of this run wrote; empty where there is none or, with a warning, a bad one."""
         file = self.path / "metrics.json"
         try:
-            return json.loads(file.read_text()) if file.exists() else {}
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{file}: not JSON ({error}); remove it") from error
+            found = read_json(file, "the metrics of a run", finite=False) if file.exists() else {}
+        except InputError as error:
+            warnings.warn(f"{error}; it is written anew", stacklevel=2)
+            return {}
+        return found if isinstance(found, dict) else {}

@@ -14,28 +14,34 @@ from mpm_keras.files import atomic_write
 from mpm_keras.training.callbacks import EpochLog, RunProgress
 from mpm_keras.training.checkpoints import CheckpointFolder, Position, read_state
 from mpm_keras.training.loop import fit
+from mpm_keras.training.preemption import StopOnSignal
 from mpm_keras.training.validation import FixedBatches
 from mpm_keras.training.workdir import Workdir
 
 
 class KillAt(keras.callbacks.Callback):
-    """Sends this process SIGTERM in the middle of a batch."""
+    """Sends this process a signal in the middle of a batch, once, or of the first batch of validation."""
 
-    def __init__(self, batch):
+    def __init__(self, batch=None, number=signal.SIGTERM):
         super().__init__()
-        self.batch = batch
+        self.batch, self.number = batch, number
 
     def on_train_batch_begin(self, batch, logs=None):
         if batch == self.batch:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.number)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        if self.batch is None:
+            os.kill(os.getpid(), self.number)
 
 
 def run(folder, callbacks=()):
-    """Two epochs of four batches, from wherever the folder's run stopped."""
+    """Two epochs of four batches and validation in two, from wherever the folder's run stopped."""
     trainer, checkpoints = make_trainer(), CheckpointFolder(folder)
     start = checkpoints.restore_newest(trainer) or Position()
     progress = RunProgress(checkpoints, 4, 2, start)
-    validation, log = FixedBatches([fixed_batch()]), EpochLog(folder / "epochs.jsonl")
+    validation = FixedBatches([fixed_batch(), fixed_batch(seed=1)])
+    log = EpochLog(folder / "epochs.jsonl")
     fit(
         trainer, make_data(), epochs=2, progress=progress, pipeline="numpy", verbose=0, validation=validation,
         callbacks=[log, *callbacks],
@@ -49,20 +55,52 @@ def straight(tmp_path_factory):
     return run(folder), EpochLog(folder / "epochs.jsonl").epochs()
 
 
-@pytest.mark.parametrize("batch", [1, pytest.param(3, marks=pytest.mark.once)])
-def test_sigterm_saves_and_the_same_command_goes_on(batch, straight, tmp_path):
-    """In the midst of an epoch, and in its last batch: then validation still belongs to it."""
+@pytest.mark.parametrize(
+    ("batch", "position"),
+    [
+        pytest.param(1, Position(0, 2, 4), marks=pytest.mark.once),
+        pytest.param(3, Position(0, 4, 8, 1), marks=pytest.mark.once),
+        (None, Position(0, 4, 8, 1)),
+    ],
+)
+def test_sigterm_saves_and_the_same_command_goes_on(batch, position, straight, tmp_path):
+    """In the midst of an epoch, in its last batch, and in validation, which is then run first."""
     before = signal.getsignal(signal.SIGTERM)
-    steps = 2 * (batch + 1)
-    with pytest.raises(Preempted, match=f"stopped by SIGTERM after {steps} steps; saved"):
+    with pytest.raises(Preempted, match=f"stopped by SIGTERM after {position.updates} steps; saved"):
         run(tmp_path, [KillAt(batch)])
     assert signal.getsignal(signal.SIGTERM) == before
-    assert [path.name for path in CheckpointFolder(tmp_path).paths()] == [f"state-{steps:09d}.npz"]
+    (path,) = CheckpointFolder(tmp_path).paths()
+    assert read_state(path)[1] == position and EpochLog(tmp_path / "epochs.jsonl").epochs() == []
     resumed = run(tmp_path)
     assert EpochLog(tmp_path / "epochs.jsonl").epochs() == straight[1]
     assert resumed.keys() == straight[0].keys()
     for name, value in straight[0].items():
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+
+
+@pytest.mark.once
+def test_ctrl_c_saves_and_a_second_one_ends_at_once(tmp_path):
+    with pytest.raises(KeyboardInterrupt, match="stopped by SIGINT after 4 steps; saved"):
+        run(tmp_path, [KillAt(1, signal.SIGINT)])
+    with StopOnSignal(None) as stop:
+        stop.catch(signal.SIGTERM, None)
+        stop.catch(signal.SIGTERM, None)  # a cluster may send it twice
+        stop.catch(signal.SIGINT, None)
+        with pytest.raises(KeyboardInterrupt, match="at once"):
+            stop.catch(signal.SIGINT, None)
+    with StopOnSignal(None, signals=(signal.SIGINT,)) as stop:
+        assert signal.getsignal(signal.SIGINT) == stop.catch
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+@pytest.mark.once
+def test_signals_that_the_process_ignores_stay_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what shells do for commands in the background
+    try:
+        with StopOnSignal(None):
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.once

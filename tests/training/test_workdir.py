@@ -1,3 +1,4 @@
+import errno
 import json
 
 import pytest
@@ -52,24 +53,28 @@ def test_without_checkpoints_a_folder_is_free(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["width"] == 16
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", "[1, 2]", "3"])
+@pytest.mark.parametrize("content", [None, "", "\0" * 40, "{", "[" * 200_000, "[]", "3"])
 def test_a_lost_or_damaged_configuration_is_refused(content, tmp_path):
     begun(tmp_path)
     if content is None:
         (tmp_path / "config.json").unlink()
     else:
         (tmp_path / "config.json").write_text(content)
-    with pytest.raises(InputError, match=r"config.json: not the configuration of a run|holds a run with"):
+    with pytest.raises(InputError, match=r"config.json: .*the configuration of a run.*; choose another --workdir"):
         Workdir(config(tmp_path))
 
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path):
     begun(tmp_path)
-    left = [tmp_path / "checkpoints" / ".state-000000002.npz.123.tmp", tmp_path / ".config.json.123.tmp"]
-    for path in left:
+    (tmp_path / "network").mkdir()
+    names = ("checkpoints/.state-000000002.npz.123.tmp", "network/.weights.npz.123.tmp", ".config.json.123.tmp")
+    left, other = [tmp_path / name for name in names], tmp_path / "other_run" / ".config.json.124.tmp"
+    other.parent.mkdir()
+    for path in (*left, other):
         path.write_bytes(b"half")
     Workdir(config(tmp_path)).begin()
     assert not any(path.exists() for path in left)
+    assert other.exists()  # of a run that may be alive
     assert (tmp_path / "checkpoints" / "state-000000001.npz").exists()
 
 
@@ -85,6 +90,29 @@ def test_metrics_round_trip(tmp_path):
     workdir.begin()
     workdir.write_metrics({"val_mpjpe_mm": 12.5})
     assert workdir.read_metrics() == {"val_mpjpe_mm": 12.5}
-    (tmp_path / "metrics.json").write_text("{")
-    with pytest.raises(InputError, match="metrics.json: not JSON"):
-        workdir.read_metrics()
+
+
+@pytest.mark.parametrize("content", ["", "\0" * 40, '{"val_mpjpe_mm": 12', "[" * 200_000])
+def test_damaged_metrics_of_an_earlier_start_do_not_end_a_run(content, tmp_path):
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.warns(UserWarning, match=r"metrics.json: expected the metrics of a run \(.*\); it is written anew"):
+        assert Workdir(config(tmp_path)).read_metrics() == {}
+
+
+def test_another_run_that_came_and_went_meanwhile_is_not_overwritten(tmp_path):
+    """Two processes started in one new folder: the first may have ended when the second gets the lock."""
+    late = Workdir(config(tmp_path, width=16))
+    begun(tmp_path)
+    with pytest.raises(InputError, match="holds a run with width=8, not 16"):
+        late.begin()
+    assert json.loads((tmp_path / "config.json").read_text())["width"] == 8
+
+
+def test_a_disk_without_locks_is_said(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("mpm_keras.training.workdir.fcntl.lockf", unsupported)
+    with pytest.warns(UserWarning, match="its disk has no locks"):
+        Workdir(config(tmp_path)).begin()
+    assert (tmp_path / "config.json").exists()
