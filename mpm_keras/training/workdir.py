@@ -92,7 +92,7 @@ class Workdir:
         write_json(self.path / "metrics.json", metrics)
 
     def read_metrics(self) -> dict:
-        """What an earlier, finished start of this run wrote; empty where there is none or, with a warning, a bad one."""
+        """What an earlier, finished start of the run wrote; empty where there is none or, with a warning, it is bad."""
         file = self.path / "metrics.json"
         try:
             found = read_json(file, "the metrics of a run", finite=False) if file.exists() else {}
