@@ -4,7 +4,6 @@ python experiments/summarize.py --runs="from scratch=runs/eval_scratch_*,pre-tra
 """
 
 import glob
-import statistics
 from pathlib import Path
 
 from absl import flags
@@ -23,6 +22,7 @@ flags.DEFINE_string("config", None, "JSON file of flag values, or the name of on
 def main():
     config = command_line.settings()
     from mpm_keras.errors import InputError
+    from mpm_keras.studies.spread import number, summary
 
     if not config["runs"]:
         raise InputError("--runs: expected at least one LABEL=PATTERN")
@@ -43,24 +43,6 @@ def read_metrics(path) -> dict:
 
     path = Path(path)
     return read_json(path / "metrics.json" if path.is_dir() else path, "the metrics of a run", finite=False)
-
-
-def number(metrics, name, label) -> float:
-    """The number under a key such as `table_3.2 joints.mpjpe_mm`."""
-    from mpm_keras.errors import InputError
-
-    value = metrics
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
-        raise InputError(f"--metrics: the runs of {label!r} hold no finite number {name!r}")
-    return float(value)
-
-
-def summary(values) -> str:
-    """Mean, and standard deviation where there is more than one value."""
-    mean = statistics.mean(values)
-    return f"{mean:.1f} ± {statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
 
 
 if __name__ == "__main__":

@@ -109,8 +109,8 @@ def measure(frames=243, joints=16, layers=4, hidden_frames=0, **sizes) -> dict:
         hidden_frames: frames that the temporal mask of stage I drops before the transformer.
 
     Returns:
-        {module: see `cost`} with the rows of Table 5, each on whole windows, `head_sequence`, and in all
-        `stage_2` (lifting a window) and, with the mask, `stage_1_2d` and `stage_1_3d`.
+        {module: see `cost`} with the rows of Table 5, each on whole windows, `head_sequence`, one shared
+        `block`, and in all `stage_2` (lifting a window) and, with the mask, `stage_1_2d` and `stage_1_3d`.
     """
     sizes = {"frames": frames, "joints": joints, "layers": layers, **sizes}
     first, second = MPMPretrainer(hidden_frames=hidden_frames, **sizes), MPMLifter(**sizes)
@@ -121,7 +121,7 @@ def measure(frames=243, joints=16, layers=4, hidden_frames=0, **sizes) -> dict:
     modules |= {"decoder_stage_2": [second.decoder], "head_sequence": [second.sequence_head]}
     found = {name: cost(module, frames) for name, module in modules.items()}
     parts = [found[name] for name in ("encoder_2d", "shared", "decoder_stage_2", "head_sequence")]
-    found["stage_2"] = _sum(parts)
+    found["stage_2"], found["block"] = _sum(parts), cost(temporal[-1:], frames)
     for m in ("2d", "3d"):
         tokens = [first.joint_tokens[m], first.norm, first.frame_token, first.positions]
         unmasked = [found[f"encoder_{m}"], cost([spatial, *tokens], frames), found[f"decoder_{m}"]]
