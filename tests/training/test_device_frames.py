@@ -43,14 +43,13 @@ def test_windows_gathered_on_the_device_are_those_of_numpy(batches):
                 np.testing.assert_array_equal(to_numpy(found[key]), values)
 
 
-@pytest.mark.parametrize("options", [{}, {"dtype": "mixed_bfloat16"}], ids=["float32", "mixed"])
-def test_training_on_them_is_training_on_batches_and_no_checkpoint_holds_them(tmp_path, options):
+def test_training_on_them_is_training_on_batches_and_no_checkpoint_holds_them(tmp_path):
     trained = []
     for pipeline in ("numpy", "device"):
         progress = RunProgress(CheckpointFolder(tmp_path / pipeline), 4, 2, Position())
-        trainer = make_trainer(**options)
+        trainer = make_trainer()
         trainer.skip_bad_batches = True  # a copy of the state, without the frames
-        fit(trainer, make_data(), epochs=2, progress=progress, pipeline=pipeline, verbose=0)
+        fit(trainer, make_data(), epochs=1, progress=progress, pipeline=pipeline, verbose=0)
         trained.append(trainer)
     assert [v.shape for v in trained[1].frames.variables]
     assert list(state_variables(trained[0])) == list(state_variables(trained[1]))
