@@ -29,6 +29,9 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=0 "
     "--xla_llvm_disable_expensive_passes=true",
     "TF_CPP_MIN_LOG_LEVEL": "2",
+    # Many tests compile the same small programs: once for all of them, and for both workers.
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
 
 
@@ -37,7 +40,8 @@ def run(backend: str, first: bool, arguments: list[str], report: Path) -> int:
     workers = ["-n", str(os.cpu_count() or 1)] if importlib.util.find_spec("xdist") else []
     selection = [] if first else ["-m", "not numpy_only and not once"]
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *workers, *selection, *arguments]
-    environment = {**ONE_THREAD, **os.environ, "KERAS_BACKEND": backend}
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(report.parent / "compiled")}
+    environment = {**ONE_THREAD, **cache, **os.environ, "KERAS_BACKEND": backend}
     code = subprocess.run(command, cwd=ROOT, env=environment).returncode
     return 0 if code == NO_TESTS else code
 
