@@ -13,7 +13,7 @@ from mpm_keras.skeletons import SKELETONS
 from mpm_keras.studies.ablations import STUDIES, settings_of
 from mpm_keras.studies.execution import execute
 from mpm_keras.studies.runs import run_script
-from mpm_keras.studies.tables import measured, write_table
+from mpm_keras.studies.tables import measured, write_cost, write_table
 
 TABLES = (*STUDIES, "cost")
 # What may differ when a table is resumed: more of the same.
@@ -45,7 +45,7 @@ def run_table(words, config: dict, command: str, runner=run_script) -> tuple[Pat
     if config["render"]:
         if old is None:
             raise InputError(f"--render: {stem}.json does not exist; make the table first")
-        config = config | old["config"]
+        config = old["config"] | {"workdir": config["workdir"], "render": True}
     elif old is not None and name != "cost":
         check_same_study(name, old["config"], config, f"{stem}.json")
     make = cost_table if name == "cost" else table_of_runs
@@ -94,11 +94,15 @@ def table_of_runs(name, config, command, stem, old, runner) -> dict:
 
 def cost_table(name, config, command, stem, old, runner) -> dict:
     """Tables 5 and D. Needs the backend, but for rendering."""
-    from mpm_keras.studies.cost_table import cost_document, write_cost
-
     if not old:
+        sizes = sizes_of(config["settings"])
+        from mpm_keras.studies.cost_table import cost_document  # after the settings: it needs the backend
+
         facts = {"command": command, "machine": machine(), "backend": backend()}
-        document = cost_document(facts, **sizes_of(config["settings"]))
+        try:
+            document = cost_document(facts, **sizes)
+        except ValueError as error:
+            raise InputError(f"--settings: {error}") from error
         stem.parent.mkdir(parents=True, exist_ok=True)
         write_json(stem.with_suffix(".json"), {"config": config, **document})
     write_cost(old or document, stem)

@@ -21,8 +21,9 @@ from mpm_keras.studies.runs import steps_per_batch
 
 # Settings that evaluate.py must be given as training was: they decide who is held out and what is seen.
 SHARED_WITH_EVALUATION = (
-    "batch_size", "cameras", "val_subjects", "test_subjects", "without_licenses", "data_seed", "synthetic_clips",
+    "cameras", "val_subjects", "test_subjects", "without_licenses", "data_seed", "synthetic_clips",
 )  # fmt: skip
+SYNTHETIC = "synthetic"
 # What a study decides itself.
 DECIDED = ("workdir", "config", "data", "epochs", "steps", "lr_decay", "lr_decay_steps", "seed", "pretrained")
 DEFAULTS = {"frames": 27, "batch_size": 64, "skeleton": "h36m17", "progress": False}
@@ -65,7 +66,7 @@ class Cases:
         options: the flags of `experiments/ablate.py`.
 
     Raises:
-        InputError: settings that cannot be read, or that the study decides itself.
+        InputError: a source that is not there, settings that cannot be read, or that the study decides itself.
     """
 
     def __init__(self, options: SimpleNamespace):
@@ -73,6 +74,9 @@ class Cases:
         common = settings_of(o.settings, "--settings")
         self.pretraining = DEFAULTS | {"schedule": "alternate"} | common | settings_of(o.pretrain, "--pretrain")
         self.finetuning = DEFAULTS | common | settings_of(o.finetune, "--finetune")
+        for source in (*o.data, *o.finetune_data):
+            if source != SYNTHETIC and not Path(source).exists():
+                raise InputError(f"{source}: no such file or folder")
         if not o.seeds:
             raise InputError("--seeds: expected at least one")
         self.seeds = list(dict.fromkeys(whole_number(seed, "--seeds") for seed in o.seeds))

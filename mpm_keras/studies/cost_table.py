@@ -1,9 +1,6 @@
 """Tables 5 and D: parameters and operations of the modules, beside the paper's figures."""
 
-from pathlib import Path
-
 from mpm_keras.studies.cost import measure
-from mpm_keras.studies.tables import as_csv_text, markdown, write_text
 
 AT = {"frames": 243, "joints": 16, "layers": 4}  # what the paper's figures belong to
 
@@ -25,24 +22,23 @@ PARAMETERS, FLOPS = "parameters K", "FLOPs M"
 
 def reasons(found: dict) -> dict[str, str]:
     """{module: why the paper has another figure}, with what the network itself says about it."""
-    block, shared, head = found["block"], found["shared"], found["head_sequence"]["parameters_paper"]
+    block, shared = found["block"], found["shared"]
+    headless = found["decoder_stage_2"]["parameters_paper"] - found["head_sequence"]["parameters_paper"]
     five = {name: shared[name] + block[name] for name in block}
     other = "are the weights of P-STMO's decoder, four blocks of half the width; its FLOPs are those of this one block."
     return {
         "encoder_2d": "8.96 cut, not rounded.",
         "shared": (
-            f"The paper's parameters are those of five blocks ({five['parameters_paper'] / 1e3:.1f} K); its text and the "
-            f"best row of its Table A have four. Five take {five['flops_paper'] / 1e6:.1f} M FLOPs, with attention "
+            f"The paper's parameters are those of five blocks ({five['parameters_paper'] / 1e3:.1f} K); its text and "
+            f"the best row of its Table A have four. Five take {five['flops_paper'] / 1e6:.1f} M FLOPs, with attention "
             f"{five['flops'] / 1e6:.1f} M: 1796.3 is not reproduced."
         ),
         "decoder_2d": f"The paper's 532,256, cut, {other}",
         "decoder_3d": f"The paper's 534,320 {other}",
-        "decoder_stage_2": (
-            f"The paper leaves out the head: {(found['decoder_stage_2']['parameters_paper'] - head) / 1e3:.1f} K without."
-        ),
+        "decoder_stage_2": f"The paper leaves out the head: {headless / 1e3:.1f} K without.",
         "stage_2": (
-            "7.8 M is the sum of Table 5 without the 3D decoder of stage I: five blocks, and a 3D encoder and a 2D decoder, "
-            "which do not lift. 2387 M is no sum of its rows; those that lift make 2185.8 M."
+            "7.8 M is the sum of Table 5 without the 3D decoder of stage I: five blocks, and a 3D encoder and a 2D "
+            "decoder, which do not lift. 2387 M is no sum of its rows; those that lift make 2185.8 M."
         ),
     }
 
@@ -78,28 +74,9 @@ def cost_document(facts: dict, hidden_share: float = 0.6, **sizes) -> dict:
             f"One window; {given}; {hidden_share:.0%} of the frames hidden in stage I.",
             "'Counted alike' is the rule behind the paper's encoders and decoders: weights of dense layers, "
             "convolutions and batch norms; two FLOPs a multiply-add in them, eight a number in batch norms, none in "
-            "attention's two products. 'All' adds layer norms, positions and tokens; 'with attention' is two a multiply-add of every "
-            "product, what PyTorch's counter says.",
+            "attention's two products. 'All' adds layer norms, positions and tokens; 'with attention' is two a "
+            "multiply-add of every product, what PyTorch's counter says.",
             *([] if at_paper else ["The paper's figures belong to 243 frames, 16 joints and 4 layers."]),
         ],
         "facts": facts,
     }  # fmt: skip
-
-
-def write_cost(document: dict, stem: Path):
-    """Writes `stem`.csv, .md and .png."""
-    from mpm_keras.viz.ablations import draw_costs
-
-    headings = list(document["rows"][0])
-    lines = [headings, *([shown(row[name]) for name in headings] for row in document["rows"])]
-    facts = "\n".join(f"- {what}: {value}" for what, value in document["facts"].items())
-    picture = f"![{document['title']}]({stem.with_suffix('.png').name})"
-    parts = [f"# {document['title']}", markdown(lines), picture, " ".join(document["remarks"]), facts]
-    write_text(stem.with_suffix(".md"), "\n\n".join(parts) + "\n")
-    write_text(stem.with_suffix(".csv"), as_csv_text(document["rows"]))
-    draw_costs(document, stem.with_suffix(".png"))
-
-
-def shown(value) -> str:
-    """A cell: numbers with one digit, nothing where there is none."""
-    return "" if value is None else value if isinstance(value, str) else f"{value:.1f}"

@@ -125,3 +125,22 @@ def markdown(lines) -> str:
     """Lines of cells as a Markdown table, the first one its heading."""
     heading, *rows = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *rows))
+
+
+def write_cost(document: dict, stem: Path):
+    """Writes `stem`.csv, .md and .png of what `cost_document` returns."""
+    from mpm_keras.viz.ablations import draw_costs
+
+    headings = list(document["rows"][0])
+    lines = [headings, *([shown(row[name]) for name in headings] for row in document["rows"])]
+    facts = "\n".join(f"- {what}: {value}" for what, value in document["facts"].items())
+    picture = f"![{document['title']}]({stem.with_suffix('.png').name})"
+    parts = [f"# {document['title']}", markdown(lines), picture, " ".join(document["remarks"]), facts]
+    write_text(stem.with_suffix(".md"), "\n\n".join(parts) + "\n")
+    write_text(stem.with_suffix(".csv"), as_csv_text(document["rows"]))
+    draw_costs(document, stem.with_suffix(".png"))
+
+
+def shown(value) -> str:
+    """A cell: numbers with one digit, nothing where there is none."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.1f}"

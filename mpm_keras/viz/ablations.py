@@ -103,11 +103,12 @@ def draw_costs(document: dict, path):
     panels = (("parameters K, counted alike", "parameters K, all", "paper parameters K"),)
     panels += (("FLOPs M, counted alike", "FLOPs M, with attention", "paper FLOPs M"),)
     for i, (alike, full, paper) in enumerate(panels):
-        ax = figure.add_axes((0.25 + 0.385 * i, 0.16, 0.345, 0.72))
-        for shift, name, color in ((-0.25, full, _PALE), (0.0, alike, COLORS[2]), (0.25, paper, COLORS[1])):
+        ax = figure.add_axes((0.25 + 0.385 * i, 0.08, 0.345, 0.83))
+        bars = ((-0.25, full, _PALE, "all there is"), (0.0, alike, COLORS[2], "counted as the paper"))
+        for shift, name, color, label in (*bars, (0.25, paper, COLORS[1], "paper")):
             values = [row[name] or 0.0 for row in rows]
             places = [y + shift for y in range(len(rows))]
-            ax.barh(places, values, height=0.23, color=color, label=name)
+            ax.barh(places, values, height=0.23, color=color, label=label)
             for y, row in zip(places, rows, strict=True):
                 if row[name] is not None and name != full:
                     ax.annotate(f"{row[name]:,.1f}", (row[name], y), (3, 0), textcoords="offset points", fontsize=6.5,
@@ -116,5 +117,5 @@ def draw_costs(document: dict, path):
         ax.invert_yaxis()
         ax.margins(x=0.17)
         finish(ax, alike.partition(",")[0])
-        ax.legend(frameon=False, fontsize=7.5, loc="lower center", bbox_to_anchor=(0.5, -0.21), ncols=3,
-                  handlelength=1, columnspacing=1)  # fmt: skip
+    figure.legend(*ax.get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper right", ncols=3)
+    figure.savefig(path)
