@@ -65,15 +65,20 @@ def define_common_flags(name, *, steps, frames=27, stride=2, layers=4, batch_siz
     """The flags of every script that makes a network, under the same names."""
     define_run_flags(name, batch_size)
     flags.DEFINE_integer("frames", frames, "Poses in a window.", 1, 1024)
-    flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", 1, 1000)
     flags.DEFINE_integer("layers", layers, "Shared temporal transformer blocks.", 1, 256)
+    define_window_flags(stride)
+    define_schedule_flags(steps)
+
+
+def define_window_flags(stride=2):
+    """Flags of what a window of poses is, beside its length."""
+    flags.DEFINE_integer("stride", stride, "Distance of a window's poses, in frames.", 1, 1000)
     flags.DEFINE_enum(
         "normalization",
         "screen",
         ["screen", "window"],
         "Of 2D: the paper's screen coordinates, or each window with its own centre and size taken out.",
     )
-    define_schedule_flags(steps)
 
 
 def define_schedule_flags(steps):
@@ -206,6 +211,32 @@ def define_lifter_flags():
     flags.DEFINE_integer("encoder_width", 512, "Channels of the encoder and the spatial MLP.", 8, 16384)
     flags.DEFINE_float("dropout", 0.1, "Dropout rate of the transformer.", 0.0, 0.99)
     flags.DEFINE_float("encoder_dropout", 0.2, "Dropout rate of the encoder and the spatial MLP.", 0.0, 0.99)
+
+
+def define_search_flags(name, *, pretrain_steps, finetune_steps, batch_size=32, clips=60, val_windows=256):
+    """The flags of searches: those that both stages share, each stage's budget, and how to search."""
+    define_run_flags(name, batch_size)
+    define_window_flags()
+    define_data_flags()
+    define_training_flags(learning_rate=1e-3)
+    for small, value in (("synthetic_clips", clips), ("val_windows", val_windows)):
+        flags.FLAGS.set_default(small, value)
+    flags.DEFINE_integer("seed", 0, "Of the search, and of weights, masks and batches in its trials.", 0, MOST)
+    for stage, steps in (("pretrain", pretrain_steps), ("finetune", finetune_steps)):
+        flags.DEFINE_integer(f"{stage}_steps", steps, f"--steps of {stage}.py in every trial.", 0, MOST)
+        flags.DEFINE_integer(f"{stage}_epochs", 0, f"--epochs of {stage}.py in every trial.", 0, MOST)
+        flags.DEFINE_multi_string(stage, [], f"NAME=VALUE of any other flag of {stage}.py; may be given several times.")
+    flags.DEFINE_enum("tuner", "grid", ["grid", "random", "bayesian", "hyperband"], "Which of KerasTuner's tuners.")
+    flags.DEFINE_integer("trials", 0, "At most so many trials; 0 for all combinations. Not for Hyperband.", 0, MOST)
+    flags.DEFINE_integer("hyperband_parts", 9, "Hyperband: the full budget is so many times the smallest.", 2, 10_000)
+    flags.DEFINE_integer("hyperband_factor", 3, "Hyperband: by which budgets grow and rounds shrink.", 2, 100)
+    flags.DEFINE_float(
+        "samples_per_second",
+        0.0,
+        "Training speed, for the estimate that is printed first; 0 measures it with a few steps.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_boolean("retry_failed", False, "Run trials that failed at an earlier start again.")
 
 
 def settings() -> dict:
