@@ -8,6 +8,8 @@ from mpm_keras.layers import PoseEncoder, StridedDecoder, TransformerBlock
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.studies.cost import cost, measure
+from mpm_keras.studies.cost_table import FLOPS, PARAMETERS, cost_document
+from mpm_keras.studies.tables import write_cost
 
 SMALL = dict(frames=9, joints=5, layers=2, width=16, encoder_width=24, heads=2, feed_forward=20)
 
@@ -49,18 +51,24 @@ def test_strides_shrink_what_follows():
 
 
 @pytest.mark.once
-def test_the_papers_numbers_where_paper_and_released_code_agree():
+def test_the_papers_table_where_paper_and_released_code_agree(tmp_path):
     """Table 5 at 243 frames and 16 joints, in the digits that it prints; stage II as the released code."""
-    found = measure()
-    thousands = {name: round(cost["parameters_paper"] / 1e3, 1) for name, cost in found.items()}
-    millions = {name: cost["flops_paper"] / 1e6 for name, cost in found.items()}
-    assert (thousands["encoder_2d"], thousands["encoder_3d"]) == (17.9, 26.1)
-    assert int(millions["encoder_2d"] * 10) / 10 == 8.9 and round(millions["encoder_3d"], 1) == 12.9
-    assert (round(millions["decoder_2d"], 1), round(millions["decoder_3d"], 1)) == (259.3, 261.3)
-    assert (found["stage_2"]["parameters_paper"], round(millions["stage_2"], 1)) == (6_747_744, 1735.8)
-    # Its shared layers are those of five blocks.
-    block = cost([built(TransformerBlock(256, 8, 512), 243, 256)], 243)
-    assert found["shared"]["parameters_paper"] + block["parameters_paper"] == 3_289_088
+    document = cost_document({"machine": "any"})
+    thousands, millions = (
+        {row["module"]: row[f"{what}, counted alike"] for row in document["rows"]} for what in (PARAMETERS, FLOPS)
+    )
+    assert (round(thousands["2D encoder"], 1), round(thousands["3D encoder"], 1)) == (17.9, 26.1)
+    assert int(millions["2D encoder"] * 10) / 10 == 8.9 and round(millions["3D encoder"], 1) == 12.9
+    assert (round(millions["2D decoder"], 1), round(millions["3D decoder (stage I)"], 1)) == (259.3, 261.3)
+    lifting = "lifting: stage II in all (Table D)"
+    assert (thousands[lifting], round(millions[lifting], 1)) == (6747.744, 1735.8)
+    differences = {row["module"]: row["difference"] for row in document["rows"]}
+    assert "those of five blocks (3289.1 K)" in differences["shared layers"]  # the paper's, as measured
+    assert "3941.1 K without" in differences["3D decoder (stage II)"]
+    write_cost(document, tmp_path / "cost")
+    text = (tmp_path / "cost.md").read_text()
+    assert "| 3D encoder | 26.1 | 26.1 | 26.1 | 12.9 | 12.9 | 11.9 |  |" in text and "- machine: any" in text
+    assert (tmp_path / "cost.csv").exists() and (tmp_path / "cost.png").exists()
 
 
 def backend_flops(network, batch) -> float:
