@@ -216,6 +216,14 @@ def words(values, name: str) -> tuple:
     return tuple(values)
 
 
+def choices(config: dict, name: str, known: list[str]) -> tuple:
+    """The values of a list flag of known words. Raises `InputError` that names one that is not known."""
+    for word in config[name]:
+        if word not in known:
+            raise InputError(f"--{name}: expected some of {', '.join(known)}, found {word!r}")
+    return words(config[name], name)
+
+
 def check_sources(sources: list[str]):
     """Raises `InputError` for a file that is not there; the trials say what else is wrong with it."""
     for source in sources:

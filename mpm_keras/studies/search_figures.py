@@ -18,7 +18,7 @@ LABELS = {
     "temporal_mask": "$r_t$: share of frames hidden",
     "layers": "shared layers",
     "frames": "frames",
-    "lifter_decoder": "3D decoder",
+    "decoder": "3D decoder",
     "width": "width",
     "heads": "heads",
 }
@@ -53,7 +53,7 @@ def heat_map(values: np.ndarray, one: Dimension, other: Dimension) -> Figure:
     best = np.unravel_index(np.nanargmin(values), values.shape)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            color = "white" if value < middle else "black"
+            color = "white" if value > middle else "black"
             weight = "bold" if (row, column) == best else "normal"
             axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=color, weight=weight)
         else:
@@ -76,8 +76,9 @@ def surface(values: np.ndarray, one: Dimension, other: Dimension) -> Figure:
     x, y = np.meshgrid(np.arange(len(one.values)), np.arange(len(other.values)), indexing="ij")
     low, high = np.nanmin(values), np.nanmax(values)
     axes.plot_surface(
-        x, y, values, cmap="viridis_r", vmin=low, vmax=high, rstride=1, cstride=1, edgecolor="0.3", lw=0.6, alpha=0.9
-    )
+        x, y, values, cmap="viridis_r", vmin=low, vmax=high, rstride=1, cstride=1, edgecolor="0.25", lw=0.7,
+        alpha=0.8, shade=False,
+    )  # fmt: skip
     best = np.unravel_index(np.nanargmin(values), values.shape)
     axes.scatter(*best, low, color="tab:red", s=60, depthshade=False, zorder=10)
     axes.text(
@@ -88,8 +89,8 @@ def surface(values: np.ndarray, one: Dimension, other: Dimension) -> Figure:
     axes.set_xlabel(LABELS.get(one.name, one.name), labelpad=8)
     axes.set_ylabel(LABELS.get(other.name, other.name), labelpad=8)
     axes.set_zlabel(RESULT, labelpad=8)
-    axes.set_box_aspect(None, zoom=0.86)
-    axes.view_init(elev=28, azim=-130)
+    axes.set_box_aspect(None, zoom=0.92)
+    axes.view_init(elev=32, azim=-55)
     return figure
 
 
