@@ -13,6 +13,7 @@ from mpm_keras import command_line
 
 command_line.define_common_flags("complete", steps=1600)
 command_line.define_data_flags()
+command_line.define_device_flags()
 command_line.define_training_flags(learning_rate=1e-3)
 command_line.define_lifter_flags()
 flags.DEFINE_multi_enum("tasks", ["2d", "3d"], ["2d", "3d"], "What the partial input is; give the flag twice for both.")

@@ -14,6 +14,7 @@ from mpm_keras import command_line
 
 command_line.define_common_flags("finetune", steps=1600)
 command_line.define_data_flags()
+command_line.define_device_flags()
 command_line.define_training_flags(learning_rate=1e-3)
 command_line.define_lifter_flags()
 flags.DEFINE_enum(

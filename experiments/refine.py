@@ -14,6 +14,7 @@ from mpm_keras import command_line
 command_line.define_run_flags("refine")
 command_line.define_source_flags()
 command_line.define_schedule_flags(steps=2000)
+command_line.define_device_flags()
 command_line.define_training_flags(learning_rate=1e-4)
 flags.DEFINE_string("network", "runs/finetune", "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_enum("root_depth", "estimated", ["estimated", "truth"], "Where the depth of the root joint comes from.")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from absl import app, flags
@@ -14,6 +15,7 @@ from absl import app, flags
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 EXIT_BAD_INPUT = 2
+LAUNCHED = "MPM_KERAS_LAUNCHED"  # in the environment of processes that this command started for its devices
 EXIT_INTERRUPTED = 130  # as shells report SIGINT
 EXIT_RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped from outside, the same command goes on
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -191,6 +193,24 @@ def define_training_flags(learning_rate):
     flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 
 
+def define_device_flags():
+    """Flags of scripts that train on several devices."""
+    flags.DEFINE_integer(
+        "devices",
+        1,
+        "Devices of this host to train on, each on its part of a batch; 0 takes all. Without a GPU, parts of the CPU.",
+        0,
+        1024,
+    )
+    flags.DEFINE_enum(
+        "processes",
+        "auto",
+        ["auto", "slurm", "none"],
+        "Who tells a process that it is one of several of a run: RANK and WORLD_SIZE, or KERAS_DISTRIBUTION_* (auto), "
+        "SLURM (slurm), or nobody.",
+    )
+
+
 def define_lifter_flags():
     """Flags of scripts that train stage II networks."""
     flags.DEFINE_string(
@@ -327,35 +347,81 @@ def run(main, positional=None):
         return rest
 
     def guarded(argv):
-        from mpm_keras.errors import InputError, Preempted
+        from mpm_keras.errors import InputError, Preempted, WorkerLost
 
         check_backend()
         try:
+            start_workers()
             main(argv[1:]) if positional else main()
         except InputError as error:
             fail(error)
         except FloatingPointError as error:  # a training that diverged
-            fail(error, code=1)
+            fail_together(error, 1)
         except Preempted as error:
-            fail(error, code=EXIT_RUN_AGAIN)
+            fail_together(error, EXIT_RUN_AGAIN)
+        except WorkerLost as error:
+            if LAUNCHED not in os.environ:  # the launcher says which one
+                fail(error, code=EXIT_RUN_AGAIN)
+            leave(EXIT_RUN_AGAIN)
         except KeyboardInterrupt as error:
-            fail(error if error.args else "interrupted", code=EXIT_INTERRUPTED)
+            fail_together(error if error.args else "interrupted", EXIT_INTERRUPTED)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             fail(f"{error.filename or 'the disk'}: no space left; what was saved before is whole", code=1)
+        except Exception:
+            if not among_others():
+                raise
+            traceback.print_exc()
+            leave(1)
 
     app.run(guarded, flags_parser=parse)
 
 
+def start_workers():
+    """With PyTorch and several --devices, runs this command in a process for each of them, and ends with their code."""
+    if "devices" not in flags.FLAGS or backend_name() != "torch":
+        return
+    chosen = settings()
+    if chosen["devices"] == 1:
+        return
+    from mpm_keras.training import cluster, launch
+
+    if cluster.member(chosen["processes"]) is not None:
+        launch.follow_launcher()
+    elif (count := chosen["devices"] or launch.count_gpus()) > 1:
+        sys.exit(launch.run_workers(count))
+
+
+def among_others() -> bool:
+    """Whether this process is one of several of a run."""
+    from mpm_keras.replicas import processes
+
+    return processes().count > 1
+
+
+def leave(code):
+    """Ends the process; one of several at once, since the others may no longer be there to say goodbye to."""
+    if among_others():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def check_backend():
     """Ends the process if the backend that Keras is going to load is unknown or not installed."""
-    name = os.environ.get("KERAS_BACKEND") or configured_backend()
+    name = backend_name()
     if name not in BACKENDS:
         fail(f"KERAS_BACKEND={name}: expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}")
     if importlib.util.find_spec(name) is None:
         others = " or ".join(backend for backend in BACKENDS if backend != name)
         fail(f"the backend {name} is not installed: pip install {name}, or set KERAS_BACKEND to {others}")
+
+
+def backend_name() -> str:
+    """The backend that Keras is going to load."""
+    return os.environ.get("KERAS_BACKEND") or configured_backend()
 
 
 def configured_backend() -> str:
@@ -381,11 +447,24 @@ def fail(error, code=EXIT_BAD_INPUT):
 
     line = printable(" ".join(str(error).split()))
     print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
-    sys.exit(code)
+    leave(code)
+
+
+def fail_together(error, code):
+    """As `fail`, for what all processes of a run know alike: the first tells it."""
+    from mpm_keras.replicas import is_first
+
+    if not is_first():
+        leave(code)
+    fail(error, code)
 
 
 def print_metrics(metrics):
-    """Prints the plain numbers of metrics.json, one a line."""
+    """Prints the plain numbers of metrics.json, one a line; of several processes the first does."""
+    from mpm_keras.replicas import is_first
+
+    if not is_first():
+        return
     print(f"\n{Path(flags.FLAGS.workdir) / 'metrics.json'}")
     for name, value in metrics.items():
         if isinstance(value, (int, float, str)):

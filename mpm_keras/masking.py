@@ -12,6 +12,8 @@ import math
 import keras
 from keras import ops
 
+from mpm_keras.replicas import draw_rows
+
 STRATEGIES = ("spatiotemporal", "tube", "temporal")
 
 
@@ -117,8 +119,10 @@ class PoseMasking(keras.layers.Layer):
 
     def draw(self, batch_size, frames: int, joints: int):
         """Masks of one modality for a batch, from the layer's seed generator."""
-        joint_noise = keras.random.uniform((batch_size, frames, joints), seed=self.seed_generator)
-        frame_noise = keras.random.uniform((batch_size, frames), seed=self.seed_generator)
+        joint_noise = draw_rows(
+            lambda rows: keras.random.uniform((rows, frames, joints), seed=self.seed_generator), batch_size
+        )
+        frame_noise = draw_rows(lambda rows: keras.random.uniform((rows, frames), seed=self.seed_generator), batch_size)
         return self.from_noise(
             ops.reshape(joint_noise, (-1, frames, joints)), ops.reshape(frame_noise, (-1, frames))
         )  # fmt: skip
@@ -218,8 +222,10 @@ class PartMasking(keras.layers.Layer):
 
     def call(self, pose):
         batch, (_, frames, joints, _) = ops.shape(pose)[0], pose.shape
-        choice = keras.random.randint((batch,), 0, len(self.counts), seed=self.seed_generator)
-        return self.from_noise(choice, keras.random.uniform((batch, joints), seed=self.seed_generator), frames)
+        count, seed = len(self.counts), self.seed_generator
+        choice = draw_rows(lambda rows: keras.random.randint((rows,), 0, count, seed=seed), batch)
+        noise = draw_rows(lambda rows: keras.random.uniform((rows, joints), seed=seed), batch)
+        return self.from_noise(choice, noise, frames)
 
     def compute_output_spec(self, pose):
         return keras.KerasTensor(pose.shape[:3], dtype="bool")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from mpm_keras.data.shuffle import coin, fold_key, permute
-from mpm_keras.data.windows import FLIP_STREAM, SHUFFLE_STREAM, flip_windows
+from mpm_keras.data.windows import FLIP_STREAM, SHUFFLE_STREAM, flip_windows, slice_of
 from mpm_keras.skeletons import Skeleton
 
 
@@ -16,7 +16,7 @@ class ArrayBatches:
     Attributes:
         arrays: {key: (N, ...)}.
         skeleton: of the poses, for the flip.
-        batch_size, seed, shuffle, flip: as in `WindowBatches`.
+        batch_size, seed, shuffle, flip, slice: as in `WindowBatches`.
     """
 
     arrays: dict
@@ -25,6 +25,7 @@ class ArrayBatches:
     seed: int = 0
     shuffle: bool = True
     flip: bool = False
+    slice: tuple[int, int] = (0, 1)
 
     @property
     def num_windows(self) -> int:
@@ -34,10 +35,15 @@ class ArrayBatches:
     def num_steps(self) -> int:
         return max(1, self.num_windows // self.batch_size)
 
+    def share(self, index: int, count: int) -> "ArrayBatches":
+        """The same batches, of each the slice `index` of `count`."""
+        return dataclasses.replace(self, slice=(index, count))
+
     def batch(self, epoch: int, step: int) -> dict:
         """The batch at a step of an epoch."""
         start = step * self.batch_size
         rows = np.arange(start, min(start + self.batch_size, self.num_windows), dtype=np.int64)
+        rows = rows[slice_of(len(rows), *self.slice)]
         if self.shuffle:
             rows = permute(rows, self.num_windows, fold_key(self.seed, SHUFFLE_STREAM, epoch))
         batch = {key: values[rows] for key, values in self.arrays.items()}

@@ -7,6 +7,7 @@ batch is a function of (seed, epoch, step); nothing is read to be skipped.
 import numpy as np
 
 from mpm_keras.data.shuffle import coin, feistel, half_bits
+from mpm_keras.data.windows import slice_of
 
 
 def tf_pipeline(batches, first: int = 0, last: int | None = None):
@@ -75,7 +76,7 @@ class Gather:
         start = step * part.batch_size
         slots = tf.range(start, tf.minimum(start + part.batch_size, count))
         if part.drop_last:
-            slots = tf.ensure_shape(slots, (part.batch_size,))
+            slots = tf.ensure_shape(slots, (part.batch_size,))[slice_of(part.batch_size, *part.slice)]
         if not part.shuffle:
             return slots
 

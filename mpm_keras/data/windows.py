@@ -92,6 +92,7 @@ class WindowBatches:
         shuffle: False goes through the windows in order.
         flip: mirror every other window, drawn at random.
         drop_last: leave out the last, smaller batch of an epoch, so that shapes are static.
+        slice: (i, n), which of n equal slices of each batch to yield; the slices together are the whole batch.
     """
 
     views: Views
@@ -101,10 +102,14 @@ class WindowBatches:
     shuffle: bool = True
     flip: bool = False
     drop_last: bool = True
+    slice: tuple[int, int] = (0, 1)
 
     def __post_init__(self):
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be positive, found {self.batch_size}")
+        slice_of(self.batch_size, *self.slice)
+        if self.slice[1] > 1 and not self.drop_last:
+            raise ValueError("slices need batches of one size: drop_last")
         if self.num_steps < 1:
             raise ValueError(f"{self.index.num_windows} windows do not fill one batch of {self.batch_size}")
 
@@ -136,7 +141,13 @@ class WindowBatches:
         """Window numbers (B,) of a batch."""
         start = step * self.batch_size
         slots = np.arange(start, min(start + self.batch_size, self.index.num_windows), dtype=np.int64)
+        if self.slice[1] > 1:
+            slots = slots[slice_of(self.batch_size, *self.slice)]
         return permute(slots, self.index.num_windows, self.keys(epoch)[0]) if self.shuffle else slots
+
+    def share(self, index: int, count: int) -> "WindowBatches":
+        """The same batches, of each the slice `index` of `count`."""
+        return dataclasses.replace(self, slice=(index, count))
 
     def places(self, epoch: int, step: int) -> "list[tuple[WindowBatches, tuple[int, int]]]":
         """[(part, its (epoch, step))] of what makes the batch at a step of an epoch."""
@@ -158,6 +169,13 @@ class WindowBatches:
             for values in batch.values():
                 values[mirror] = flip_windows(values[mirror], self.views.skeleton)
         return batch
+
+
+def slice_of(rows: int, index: int, count: int) -> slice:
+    """Rows of the slice `index` of `count` equal ones. Raises `ValueError` where there are none."""
+    if not 0 <= index < count or rows % count:
+        raise ValueError(f"slice {index} of {count} does not fit a batch of {rows}")
+    return slice(index * rows // count, (index + 1) * rows // count)
 
 
 def flip_windows(values, skeleton):
@@ -188,6 +206,10 @@ class UnpairedBatches:
     @property
     def num_steps(self) -> int:
         return max(part.num_steps for part in self.parts)
+
+    def share(self, index: int, count: int) -> "UnpairedBatches":
+        """The same batches, of each the slice `index` of `count`."""
+        return UnpairedBatches(tuple(part.share(index, count) for part in self.parts))
 
     @property
     def num_windows(self) -> int:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from mpm_keras.layers.encoder import BATCH_NORM
+from mpm_keras.layers.normalization import BatchNormalization
 from mpm_keras.layers.tokens import FramePositions
 from mpm_keras.layers.transformer import StridedTransformerBlock, TransformerBlock
 
@@ -48,7 +49,7 @@ class PoseHead(keras.layers.Layer):
     def __init__(self, joints, dims, **kwargs):
         super().__init__(**kwargs)
         self.joints, self.dims = joints, dims
-        self.norm = keras.layers.BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
+        self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
         self.dense = keras.layers.Dense(joints * dims, dtype=self.dtype_policy, name="dense")
 
     def build(self, input_shape):

@@ -5,6 +5,8 @@ import random
 import keras
 from keras import ops
 
+from mpm_keras.replicas import first_row, several
+
 # Multipliers of "lowbias32" (Wellons, 2018), as int32.
 FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 SALT = 0x3C6EF35F  # sets the hash of columns apart from that of rows
@@ -29,7 +31,10 @@ def noise(shape, seed):
         rows = rows * length  # may be a tensor
     seed = ops.cast(seed, "int32")
     key = scramble(seed[0] + scramble(seed[1]))
-    row = scramble(scramble(ops.arange(rows, dtype="int32")) + key)
+    numbers = ops.arange(rows, dtype="int32")
+    if several():
+        numbers = numbers + first_row(rows)  # of the global batch: all replicas draw what one device would
+    row = scramble(scramble(numbers) + key)
     column = scramble(scramble(ops.arange(shape[-1], dtype="int32") + SALT) - key)
     mixed = ops.bitwise_xor(ops.reshape(row, (*shape[:-1], 1)), column) * FIRST
     return ops.bitwise_xor(mixed, ops.right_shift(mixed, 15)) * SECOND

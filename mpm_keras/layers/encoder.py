@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from mpm_keras.layers.dropout import seeded_dropout
+from mpm_keras.layers.normalization import BatchNormalization
 
 # The constants of the released code, which differ from Keras's defaults.
 LEAKY_SLOPE = 0.2
@@ -17,7 +18,7 @@ class DenseBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units, self.dropout = units, dropout
         self.dense = keras.layers.Dense(units, dtype=self.dtype_policy, name="dense")
-        self.norm = keras.layers.BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
+        self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
         self.drop = seeded_dropout(dropout, self.dtype_policy)
 
     def build(self, input_shape):

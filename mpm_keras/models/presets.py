@@ -44,7 +44,7 @@ def save_preset(network, folder, storage=None, **facts):
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: keras.ops.convert_to_numpy(weight.value) for name, weight in named_weights(network).items()}
+    arrays = {name: value_of(weight) for name, weight in named_weights(network).items()}
     if storage is not None:
         arrays = {name: as_stored(name, value, storage) for name, value in arrays.items()}
     atomic_write(folder / "weights.npz", lambda file: np.savez(file, **arrays))
@@ -62,6 +62,11 @@ def as_stored(name, value, storage) -> np.ndarray:
     if not np.isfinite(stored).all():
         raise ValueError(f"{name}: reaches {np.abs(value).max():g}, more than {storage} holds")
     return stored
+
+
+def value_of(variable) -> np.ndarray:
+    """A variable's value, of one that is mirrored on several devices too."""
+    return keras.ops.convert_to_numpy(variable)
 
 
 def read_preset(folder) -> dict:

@@ -6,6 +6,7 @@ import time
 
 import keras
 
+from mpm_keras.models.presets import value_of
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
 from mpm_keras.training.json_lines import JsonLines
 
@@ -51,7 +52,7 @@ class RunProgress(keras.callbacks.Callback):
         """Before validation, which uses the metrics too: with more steps the run may go on in this epoch."""
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()  # JAX keeps them outside the variables while it trains
-        self.running_means = [(v, keras.ops.convert_to_numpy(v.value)) for v in self.model.metrics_variables]
+        self.running_means = [(v, value_of(v)) for v in self.model.metrics_variables]
 
     def on_epoch_end(self, epoch, logs=None):
         p = self.position

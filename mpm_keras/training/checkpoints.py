@@ -12,13 +12,13 @@ import re
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from mpm_keras.errors import InputError
 from mpm_keras.files import UNREADABLE, atomic_write
-from mpm_keras.models.presets import assign_arrays
+from mpm_keras.models.presets import assign_arrays, value_of
 from mpm_keras.npz import read_npz
+from mpm_keras.replicas import is_first
 
 FORMAT = "mpm_keras training state"
 VERSION = 1
@@ -73,7 +73,7 @@ def save_state(path, trainer, position: Position):
     """Writes the state of a compiled, built trainer."""
     if hasattr(trainer, "jax_state_sync"):
         trainer.jax_state_sync()  # JAX keeps the state outside the variables while it trains
-    arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in state_variables(trainer).items()}
+    arrays = {name: value_of(v) for name, v in state_variables(trainer).items()}
     header = {"format": FORMAT, "version": VERSION, "sha256": checksum(arrays), **dataclasses.asdict(position)}
     atomic_write(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **arrays))
 
@@ -128,7 +128,10 @@ class CheckpointFolder:
         return sorted(self.folder.glob("state-*.npz"))
 
     def save(self, trainer, position: Position) -> Path:
+        """Writes a checkpoint, in the first of several processes, and removes the oldest; returns where it is."""
         path = self.folder / f"state-{position.updates:09d}.npz"
+        if not is_first():
+            return path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             save_state(path, trainer, position)

@@ -15,6 +15,7 @@ from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D, PartMasking
 from mpm_keras.metrics import mpjpe_mm
 from mpm_keras.models.presets import load_network, load_preset
 from mpm_keras.models.pretrainer import MPMPretrainer
+from mpm_keras.replicas import is_first, wait_for_all
 from mpm_keras.skeletons import get_skeleton
 from mpm_keras.training.finetune_run import best_network, finetune, partial_batches
 from mpm_keras.training.finetuning import CompletionTrainer
@@ -49,8 +50,9 @@ def complete(config: dict) -> dict:
         metrics["table_4"] = evaluate_partial_3d(load_preset(f"{c.workdir}/partial_3d/network"), c)
         if c.pretrained:
             metrics["table_4_without_training"] = evaluate_partial_3d(completer(c, get_skeleton(c.skeleton)), c)
-    write_json(f"{c.workdir}/metrics.json", metrics)
-    write_tables(metrics, f"{c.workdir}/metrics.csv")
+    if is_first():
+        write_json(f"{c.workdir}/metrics.json", metrics)
+        write_tables(metrics, f"{c.workdir}/metrics.csv")
     return metrics
 
 
@@ -77,14 +79,21 @@ def completer(c, skeleton) -> MPMPretrainer:
 def train_partial_3d(config: dict) -> dict:
     """Runs or resumes the training of the 3D completer. Returns its metrics."""
     job = Job(config, modalities=("3d",))
+    with job.devices.scope():
+        return run_partial_3d(job)
+
+
+def run_partial_3d(job) -> dict:
+    """Trains, and writes what the folder of a run holds. Returns its metrics."""
     network = completer(job.config, job.skeleton)
     occlusion = PartMasking.of(PARTIAL_3D.values(), job.skeleton, seed=job.config.seed)
     trainer = CompletionTrainer(network, occlusion, job.skeleton.root)
     job.compile(trainer)
-    validation = partial_batches(job.held_out, occlusion, "3d", job.config.data_seed)
+    validation = job.devices.share(partial_batches(job.held_out, occlusion, "3d", job.config.data_seed))
     best = best_network(job, trainer, "complete", SELECTED_BY)
     run = job.run(trainer, validation, [best])
     best.settle(trainer, validation)
+    wait_for_all()
     metrics = {SELECTED_BY: best.best, **run}
     job.workdir.write_metrics(metrics)
     return metrics

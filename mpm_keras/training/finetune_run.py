@@ -19,6 +19,7 @@ from mpm_keras.models.presets import (
 )
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.models.transfer import transfer
+from mpm_keras.replicas import is_first, wait_for_all
 from mpm_keras.training.callbacks import BestNetwork
 from mpm_keras.training.finetuning import LiftTrainer
 from mpm_keras.training.job import Job
@@ -40,15 +41,23 @@ def finetune(config: dict) -> dict:
         InputError: the data, the pre-trained network or a setting makes no sense.
     """
     job = Job(config, modalities=("2d", "3d"))
+    with job.devices.scope():
+        return run(job)
+
+
+def run(job) -> dict:
+    """Trains, and writes what the folder of a run holds. Returns its metrics."""
     trainer = build_trainer(job.config, job.skeleton)
     job.compile(trainer)
     validation = partial_batches(job.held_out, trainer.occlusion, "2d", job.config.data_seed)
+    validation = job.devices.share(validation)
     best = best_network(job, trainer, "lift", SELECTED_BY)
-    run = job.run(trainer, validation, [best])
+    trained = job.run(trainer, validation, [best])
     best.settle(trainer, validation)
+    wait_for_all()
     trainer.network.set_weights(load_preset(job.workdir.path / "network").get_weights())
     logs = trainer.evaluate(validation, return_dict=True, verbose=0)
-    metrics = {**{f"val_{name}": float(value) for name, value in logs.items()}, **run}
+    metrics = {**{f"val_{name}": float(value) for name, value in logs.items()}, **trained}
     job.workdir.write_metrics(metrics)
     return metrics
 
@@ -99,6 +108,8 @@ def best_network(job, trainer, stage, metric) -> BestNetwork:
     best = best_so_far(folder, metric) if job.workdir.checkpoints.paths() else None
 
     def save(value):
+        if not is_first():
+            return
         threshold = {"confidence_threshold": getattr(job.config, "confidence_threshold", 0.0)}
         save_preset(trainer.network, folder, stage=stage, **{metric: value}, **threshold, **job.facts())
 

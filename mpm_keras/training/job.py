@@ -6,10 +6,12 @@ import keras
 
 from mpm_keras.data.sources import SourceOptions, load_splits, make_batches, mean_of
 from mpm_keras.errors import InputError
+from mpm_keras.replicas import is_first
 from mpm_keras.skeletons import get_skeleton
 from mpm_keras.training.callbacks import EpochLog, RunProgress, TensorBoardScalars, Throughput
 from mpm_keras.training.checkpoints import Position
 from mpm_keras.training.determinism import use_deterministic_kernels
+from mpm_keras.training.distribution import agree, start
 from mpm_keras.training.loop import fit
 from mpm_keras.training.loss_watch import LossWatch
 from mpm_keras.training.validation import unshuffled
@@ -34,6 +36,11 @@ class Job:
         self.config = c = SimpleNamespace(**config)
         self.workdir = Workdir(config, c.keep)
         keras.utils.set_random_seed(c.seed)
+        self.devices = start(getattr(c, "devices", 1), getattr(c, "processes", "auto"), c.batch_size)
+        if c.skip_bad_batches and self.devices.count > 1 and keras.backend.backend() == "tensorflow":
+            raise InputError(
+                "--skip_bad_batches: with TensorFlow on one device only; KERAS_BACKEND=jax or torch on more"
+            )
         if c.deterministic:
             use_deterministic_kernels()
         keras.config.set_dtype_policy(c.dtype)
@@ -69,22 +76,24 @@ class Job:
         """Trains a compiled trainer from where its run stopped. Returns what every `metrics.json` holds."""
         c, folder = self.config, self.workdir.path
         self.workdir.begin()  # first of all: what is restored then changes no more
-        start = self.workdir.checkpoints.restore_newest(trainer) or Position()
+        begin = self.workdir.checkpoints.restore_newest(trainer) or Position()
+        agree(begin.updates, f"the checkpoints in {folder}")
         progress = RunProgress(
-            self.workdir.checkpoints, self.training.num_steps, self.updates, start, c.steps, c.checkpoint_seconds
+            self.workdir.checkpoints, self.training.num_steps, self.updates, begin, c.steps, c.checkpoint_seconds
         )
         trainer.skip_bad_batches = c.skip_bad_batches > 0
         watch = LossWatch(progress, folder / "events.jsonl", c.skip_bad_batches)
         throughput, log = Throughput(c.batch_size), EpochLog(folder / "epochs.jsonl")
+        board = [TensorBoardScalars(folder / "tensorboard")] if is_first() else []
         fit(
             trainer,
-            self.training,
+            self.devices.share(self.training),
             epochs=c.epochs or -(-c.steps // (self.updates * self.training.num_steps)),
             progress=progress,
             pipeline=c.pipeline if hasattr(self.training, "parts") else "numpy",  # arrays need no gathering
             validation=validation,
-            callbacks=[watch, throughput, log, *callbacks, TensorBoardScalars(folder / "tensorboard")],
-            verbose=1 if c.progress else 0,
+            callbacks=[watch, throughput, log, *callbacks, *board],
+            verbose=1 if c.progress and is_first() else 0,
         )
         old = self.workdir.read_metrics()
         return {

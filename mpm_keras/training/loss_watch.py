@@ -6,6 +6,7 @@ import statistics
 
 import keras
 
+from mpm_keras.models.presets import value_of
 from mpm_keras.training.json_lines import JsonLines
 
 BAD_BATCH, SPIKE = "bad_batch", "loss_spike"
@@ -43,7 +44,7 @@ class LossWatch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         tracker = self.model.trackers["loss"]  # not empty in an epoch that goes on
-        self.total, self.count = (float(keras.ops.convert_to_numpy(v.value)) for v in (tracker.total, tracker.count))
+        self.total, self.count = (float(value_of(v)) for v in (tracker.total, tracker.count))
 
     def on_train_batch_end(self, batch, logs=None):
         mean = float((logs or {}).get("loss", math.nan))

@@ -6,11 +6,13 @@ import threading
 import keras
 
 from mpm_keras.errors import Preempted
+from mpm_keras.replicas import processes, wait_for_all
 
 
 class StopOnSignal(keras.callbacks.Callback):
     """Saves and stops at the end of the batch, of training or of validation, in which the process is asked to end.
 
+    Where a run has several processes, all stop at the batch in which one of them is asked.
     Validation that was stopped is run first when the run goes on. Listens inside `with`, in the main thread only:
     elsewhere signals cannot be caught. SIGTERM that is sent again changes nothing; a second Ctrl-C ends at once.
 
@@ -50,10 +52,11 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def leave(self):
         """Saves and raises `Preempted`, or `KeyboardInterrupt` after Ctrl-C, where a signal was caught."""
-        if self.caught:
+        if caught := processes().largest(int(self.caught or 0)):
             self.progress.save()
-            kind = KeyboardInterrupt if self.caught == signal.SIGINT else Preempted
+            wait_for_all()
+            kind = KeyboardInterrupt if caught == signal.SIGINT else Preempted
             raise kind(
-                f"stopped by {self.caught.name} after {self.progress.position.updates} steps; saved: "
+                f"stopped by {signal.Signals(caught).name} after {self.progress.position.updates} steps; saved: "
                 "the same command goes on from there"
             )

@@ -8,6 +8,7 @@ from mpm_keras.errors import InputError
 from mpm_keras.masking import PoseMasking, hidden_joints
 from mpm_keras.models.presets import save_preset
 from mpm_keras.models.pretrainer import MPMPretrainer
+from mpm_keras.replicas import is_first
 from mpm_keras.training.job import Job
 from mpm_keras.training.pretraining import PretrainTrainer
 from mpm_keras.training.validation import baseline_errors, masked_batches
@@ -26,18 +27,26 @@ def pretrain(config: dict) -> dict:
         InputError: the data or a setting makes no sense.
     """
     job = Job(config)
+    with job.devices.scope():
+        return run(job)
+
+
+def run(job) -> dict:
+    """Trains, and writes what the folder of a run holds. Returns its metrics."""
     trainer = build_trainer(job.config, job.skeleton)
     job.compile(trainer)
     validation = masked_batches(job.held_out, trainer.masking, seed=job.config.data_seed)
-    run = job.run(trainer, validation)
-    save_preset(trainer.network, job.workdir.path / "network", stage="pretrain", **job.facts())
+    validation = job.devices.share(validation)
+    trained = job.run(trainer, validation)
+    if is_first():
+        save_preset(trainer.network, job.workdir.path / "network", stage="pretrain", **job.facts())
     draw_reconstruction(trainer, validation, job.skeleton, job.workdir.path / "reconstruction.png")
     means = {m: mean_of(job.splits["train"], m) for m in modalities(validation)}
     metrics = {
         **validation_metrics(trainer, validation),
         **baseline_errors(validation, means, job.skeleton.root),
         "masked_share": trainer.masking.ratio(job.config.frames, job.skeleton.num_joints),
-        **run,
+        **trained,
     }
     job.workdir.write_metrics(metrics)
     return metrics
@@ -89,4 +98,5 @@ def draw_reconstruction(trainer, validation, skeleton, path):
         arrays[f"true_{m}"] = one[f"pose_{m}"][0]
         arrays[f"predicted_{m}"] = np.asarray(keras.ops.convert_to_numpy(predicted[f"pose_{m}"])[0], np.float32)
         arrays[f"masked_{m}"] = keras.ops.convert_to_numpy(hidden_joints(one[f"masks_{m}"]))[0]
-    reconstruction_figure(path, skeleton=skeleton, **arrays)
+    if is_first():
+        reconstruction_figure(path, skeleton=skeleton, **arrays)

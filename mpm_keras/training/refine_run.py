@@ -14,6 +14,8 @@ from mpm_keras.metrics import mpjpe_mm
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.presets import load_network, load_preset, network_folder, read_preset
 from mpm_keras.models.refiner import MPMRefiner
+from mpm_keras.replicas import wait_for_all
+from mpm_keras.training.distribution import start
 from mpm_keras.training.finetune_run import best_network
 from mpm_keras.training.finetuning import root_relative_error_mm
 from mpm_keras.training.job import Job, source_options
@@ -54,6 +56,7 @@ def refine(config: dict) -> dict:
         InputError: the lifter, the data or a setting makes no sense, or a camera's intrinsics or
             the truth about the root's depth are missing.
     """
+    start(config["devices"], config["processes"])  # before anything is computed
     lifter = load_network(config["network"], MPMLifter)
     facts = read_preset(network_folder(config["network"]))["facts"]
     config = {
@@ -67,12 +70,14 @@ def refine(config: dict) -> dict:
     job = Job(config, modalities=("2d", "3d"))
     job.training = poses_of(lifter, job.training, job.skeleton, c, shuffle=True)
     held_out = poses_of(lifter, job.held_out, job.skeleton, c)
-    validation = FixedBatches(held_out.batch(0, step) for step in range(held_out.num_steps))
-    trainer = RefineTrainer(MPMRefiner(joints=job.skeleton.num_joints), job.skeleton.root)
-    job.compile(trainer)
-    best = best_network(job, trainer, "refine", SELECTED_BY)
-    run = job.run(trainer, validation, [best])
-    best.settle(trainer, validation)
+    validation = job.devices.share(FixedBatches(held_out.batch(0, step) for step in range(held_out.num_steps)))
+    with job.devices.scope():
+        trainer = RefineTrainer(MPMRefiner(joints=job.skeleton.num_joints), job.skeleton.root)
+        job.compile(trainer)
+        best = best_network(job, trainer, "refine", SELECTED_BY)
+        run = job.run(trainer, validation, [best])
+        best.settle(trainer, validation)
+    wait_for_all()
 
     views = load_splits(c.data, source_options(c), (c.split,))[c.split]
     split = unshuffled(make_batches, views, c.frames, c.stride, c.batch_size, c.val_windows)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from mpm_keras.replicas import mean_over_replicas, replicas, several
+
 
 @dataclasses.dataclass(frozen=True)
 class Update:
@@ -96,6 +98,8 @@ class Trainer(keras.Model):
     def unpack(self, data):
         """The batch dict out of what Keras's data adapters yield."""
         batch = keras.utils.unpack_x_y_sample_weight(data)[0]
+        if not replicas().takes_bool:
+            batch = keras.tree.map_structure(lambda x: ops.cast(x, "bool") if x.dtype == "uint8" else x, batch)
         return self.frames(batch) if "rows_0" in batch else batch
 
     @property
@@ -106,7 +110,8 @@ class Trainer(keras.Model):
 
     def report(self, loss, values):
         """Adds a batch's loss and {name: (value, weight)} to the running means."""
-        for name, (value, weight) in {"loss": (loss, 1.0), **values}.items():
+        found = {"loss": (loss, 1.0), **values}
+        for name, (value, weight) in (of_all_replicas(found) if several() else found).items():
             self.trackers[name].update_state(value, sample_weight=weight)
 
     def logs(self):
@@ -143,7 +148,9 @@ def tensorflow_step(trainer, data):
         variables = update.variables()
         with tf.GradientTape() as tape:
             results.append(update.loss(batch, training=True))
-            scaled = trainer.optimizer.scale_loss(results[-1][0])
+            loss = results[-1][0]
+            # Keras adds up the gradients of replicas; their mean is that of the global batch.
+            scaled = trainer.optimizer.scale_loss(loss / replicas().count if several() else loss)
         gradients = tape.gradient(scaled, variables)
         finite = ops.logical_and(finite, all_finite(trainer, results[-1][0], gradients))
         trainer.optimizer.apply(gradients, variables)
@@ -160,7 +167,7 @@ def torch_step(trainer, data):
     for update in trainer.updates(batch):
         variables = update.variables()
         trainer.zero_grad()
-        loss, values = update.loss(batch, training=True)
+        loss, values = replicas().loss(update, variables, batch)
         trainer.optimizer.scale_loss(loss).backward()
         with torch.no_grad():
             gradients = [v.value.grad for v in variables]
@@ -174,7 +181,7 @@ def torch_step(trainer, data):
 
 
 def all_finite(trainer, loss, gradients):
-    """() bool: whether a loss and its gradients hold neither NaN nor infinity.
+    """() bool: whether a loss and its gradients, of all replicas, hold neither NaN nor infinity.
 
     Of scaled gradients only the loss is looked at: an overflow there makes the scaler skip the step
     and lower the scale, as it should.
@@ -182,7 +189,21 @@ def all_finite(trainer, loss, gradients):
     if isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer):
         gradients = []
     sums = [ops.sum(gradient) for gradient in gradients if gradient is not None]  # NaN and infinity carry through
-    return ops.isfinite(ops.sum(ops.stack([ops.cast(value, "float32") for value in [loss, *sums]])))
+    total = ops.sum(ops.stack([ops.cast(value, "float32") for value in [loss, *sums]]))
+    return ops.isfinite(mean_over_replicas(total))
+
+
+def of_all_replicas(reports):
+    """{name: (value, weight)} of a replica's rows -> of the global batch; "loss" counts batches, others add up."""
+    table = ops.stack([ops.stack([ops.cast(x, "float32") for x in pair]) for pair in reports.values()])  # (names, 2)
+    values, weights = ops.stop_gradient(table[:, 0]), ops.stop_gradient(table[:, 1])
+    sums, weights = ops.unstack(mean_over_replicas(ops.stack([values * weights, weights])), num=2)
+    means = sums / ops.maximum(weights, 1e-9)
+    share = replicas().metric_share
+    return {
+        name: (means[i], weights[i] * share * (1 if name == "loss" else replicas().count))
+        for i, name in enumerate(reports)
+    }
 
 
 def snapshot(trainer):

@@ -4,22 +4,42 @@ import keras
 import numpy as np
 
 from mpm_keras.data.baselines import interpolate_hidden
+from mpm_keras.data.windows import slice_of
 from mpm_keras.masking import hidden_joints
+from mpm_keras.replicas import replicas
 from mpm_keras.training.losses import joint_distance
 
 
 class FixedBatches(keras.utils.PyDataset):
-    """A list of batches as validation data."""
+    """A list of batches as validation data.
 
-    def __init__(self, batches):
+    Args:
+        batches: whole ones, which stay so as `batches`.
+        slice: (i, n), which of n equal slices of each to yield.
+    """
+
+    def __init__(self, batches, slice=(0, 1)):
         super().__init__()
-        self.batches = list(batches)
+        self.batches, self.slice = list(batches), slice
 
     def __len__(self):
         return len(self.batches)
 
     def __getitem__(self, i):
-        return (self.batches[i],)
+        batch = self.batches[i]
+        if self.slice[1] > 1:
+            rows = slice_of(len(next(iter(batch.values()))), *self.slice)
+            batch = keras.tree.map_structure(lambda x: x[rows], batch)
+        return (batch if replicas().takes_bool else bool_to_bytes(batch),)
+
+    def share(self, index: int, count: int) -> "FixedBatches":
+        """The same batches, yielding of each the slice `index` of `count`."""
+        return FixedBatches(self.batches, (index, count))
+
+
+def bool_to_bytes(batch):
+    """Booleans of a batch as bytes, which `Trainer.unpack` turns back."""
+    return keras.tree.map_structure(lambda x: x.astype(np.uint8) if x.dtype == bool else x, batch)
 
 
 def masked_batches(batches, masking, seed: int) -> FixedBatches:

@@ -12,12 +12,13 @@ except ImportError:  # Windows: no lock there
 
 from mpm_keras.errors import InputError
 from mpm_keras.files import read_json, write_json
+from mpm_keras.replicas import is_first, wait_for_all
 from mpm_keras.training.checkpoints import CheckpointFolder
 
 # Settings that may differ when a run is resumed: how long, where and how fast, not what.
 RESUMABLE = {
     "workdir", "config", "epochs", "steps", "keep", "progress", "pipeline", "checkpoint_seconds", "skip_bad_batches",
-    "deterministic",
+    "deterministic", "devices", "processes",
 }  # fmt: skip
 
 
@@ -54,9 +55,16 @@ class Workdir:
     def begin(self):
         """Makes the folder, locks it and writes `config.json`. Called when all input has proved good.
 
+        Of several processes of a run the first does so while the others wait.
+
         Raises `InputError` where another process holds the folder, has filled it with another run since it was looked
         at, or it cannot be written.
         """
+        if is_first():
+            self._take()
+        wait_for_all()
+
+    def _take(self):
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock()
@@ -88,8 +96,9 @@ class Workdir:
         self.lock.flush()
 
     def write_metrics(self, metrics: dict):
-        """Writes `metrics.json`."""
-        write_json(self.path / "metrics.json", metrics)
+        """Writes `metrics.json`, in the first of several processes."""
+        if is_first():
+            write_json(self.path / "metrics.json", metrics)
 
     def read_metrics(self) -> dict:
         """What an earlier, finished start of the run wrote; empty where there is none or, with a warning, it is bad."""
