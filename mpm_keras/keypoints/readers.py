@@ -16,9 +16,10 @@ from mpm_keras.keypoints.gathering import (
     to_detections,
 )
 from mpm_keras.keypoints.json_values import parse
+from mpm_keras.keypoints.texts import MAX_FOLDER_BYTES, read_text
 
 LAYOUTS = ("mmpose", "alphapose", "openpose", "detectron2", "videopose3d", "mediapipe", "ultralytics", "array", "table")
-MAX_BYTES = 1 << 29  # of a file: two people in a hundred thousand frames take a fifth of it
+MAX_BYTES = 1 << 29  # of NumPy files; of text see `texts`
 _EXPECTED = "expected a detector's keypoints as .json, .npz, .npy, .csv or a folder of a file a frame"
 
 
@@ -77,11 +78,11 @@ def _read_file(path: Path, video) -> Found:
         return array_layouts.read_npz(path, video)
     if head.startswith(b"\x93NUMPY"):
         return array_layouts.read_npy(path)
-    text = _text(path)
-    if text.lstrip()[:1] in ("{", "["):
+    text = read_text(path)
+    if text[:4096].lstrip()[:1] in ("{", "["):
         return json_layouts.read_json_value(path, parse(path, text))
     if _is_label(text):
-        return text_layouts.read_labels(path, [(1, text)])
+        return text_layouts.read_labels(path, [(1, text)], [1])
     if path.suffix.lower() in (".csv", ".tsv", ".txt") or "," in text[:4096]:
         return text_layouts.read_table(path, text)
     raise InputError(f"{path}: unknown content; {_EXPECTED}")
@@ -93,6 +94,8 @@ def _read_folder(path: Path, video) -> Found:
     if len(files) > MAX_FRAMES:
         raise InputError(f"{path}: more than {MAX_FRAMES} files")
     known = [p for p in files if p.suffix.lower() in (".json", ".npz", ".npy", ".csv", ".txt")]
+    if (size := sum(p.stat().st_size for p in known)) > MAX_FOLDER_BYTES:
+        raise InputError(f"{path}: {size >> 20} MB of keypoints are too much; up to {MAX_FOLDER_BYTES >> 20} are read")
     if not known:
         raise InputError(f"{path}: no keypoints in the folder; {_EXPECTED}")
     for suffix, read in ((".json", _json_frames), (".txt", _label_frames)):
@@ -121,10 +124,11 @@ def _json_frames(path, files) -> Found | None:
 
 
 def _label_frames(path, files) -> Found | None:
-    if not any(_is_label(_text(file)) for file in files[:50]):
+    if not any(_is_label(read_text(file)) for file in files[:50]):
         return None
     numbers = _numbers_of_files(path, files, r"\.txt$", from_first=False)
-    return text_layouts.read_labels(path, [(n, _text(file)) for n, file in zip(numbers, files, strict=True)])
+    frames = ((number, read_text(file)) for number, file in zip(numbers, files, strict=True))
+    return text_layouts.read_labels(path, frames, numbers)
 
 
 def _numbers_of_files(path, files, end, from_first=True) -> list[int]:
@@ -157,13 +161,4 @@ def _is_label(text: str) -> bool:
 
 
 def _json(path):
-    return parse(path, _text(path))
-
-
-def _text(path) -> str:
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path}: {path.stat().st_size >> 20} MB are too much; {_EXPECTED}")
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: expected text in UTF-8 or a NumPy file; {_EXPECTED}") from None
+    return parse(path, read_text(path))

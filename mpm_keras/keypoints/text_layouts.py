@@ -18,6 +18,7 @@ _JOINT = ("landmark", "joint", "keypoint", "landmark_id", "joint_id", "keypoint_
 _NAME = ("name", "landmark_name", "joint_name", "keypoint_name", "joint", "keypoint", "landmark")
 _PERSON = ("person", "person_id", "track_id", "track", "id")
 _TIME = ("time_s", "time", "timestamp")
+_SPARSEST = 16  # joints of somebody in a frame, for each that has a row: all of them get memory
 
 
 def read_table(path, text: str) -> Found:
@@ -62,6 +63,9 @@ def _long(path, header, rows) -> Found:
         at = int(np.flatnonzero(np.bincount(flat) > 1)[0])
         twice = f"{names[at % len(names)]} twice in frame {keys[at // len(names)][0]}"
         raise InputError(f"{path}: expected every joint once, found {twice}")
+    if len(keys) * len(names) > max(_SPARSEST * len(rows), 1 << 16):
+        wanted = f"{len(names)} joints of {len(keys)} people and frames"
+        raise InputError(f"{path}: {len(rows)} rows are too few for {wanted}")
     people = np.full((len(keys), len(names), 3), np.nan)
     people[row, joint] = values[:, 1:4]
     is_pixels = header[columns["x"]] == "x_px"
@@ -148,7 +152,7 @@ def _bare(path, values) -> Found:
     return plain(path, values.reshape(len(values), *fits[0]))
 
 
-def read_labels(path, files) -> Found:
+def read_labels(path, files, numbers) -> Found:
     """Ultralytics' `save_txt`: a file a frame, its lines `class x y w h`, keypoints, perhaps confidence and id.
 
     All coordinates are shares of the picture. Keypoints are x, y, visible (17 joints: 51 numbers) or x, y
@@ -156,10 +160,10 @@ def read_labels(path, files) -> Found:
 
     Args:
         path: the folder, for errors.
-        files: [(frame number, text)].
+        files: (frame number, text) of each, one at a time.
+        numbers: the frame numbers of all.
     """
     found = Found("ultralytics", normalised=True)
-    numbers = [number for number, _ in files]
     first = 0 if 0 in numbers else 1  # videos are counted from 1
     found.num_frames = max(numbers) - first + 1
     for number, text in files:

@@ -8,6 +8,7 @@ import keras
 
 from mpm_keras.models.presets import value_of
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
+from mpm_keras.training.event_files import EventFile
 from mpm_keras.training.json_lines import JsonLines
 
 
@@ -154,9 +155,7 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     def writer(self, name):
         if name not in self.writers:
-            from tensorboard.summary import Writer
-
-            self.writers[name] = Writer(f"{self.folder}/{name}")
+            self.writers[name] = EventFile(f"{self.folder}/{name}")
         return self.writers[name]
 
     def on_epoch_end(self, epoch, logs=None):
