@@ -33,6 +33,7 @@ flags.DEFINE_float(
 flags.DEFINE_enum("loss", "all", ["all", "masked"], "Which joints the loss counts: all of them, or the hidden ones.")
 flags.DEFINE_integer("width", 256, "Channels of the transformer.", 8, 16384)
 flags.DEFINE_integer("encoder_width", 512, "Channels of the encoders and the spatial MLP.", 8, 16384)
+flags.DEFINE_integer("heads", 8, "Attention heads; they divide --width.", 1, 1024)
 flags.DEFINE_float("dropout", 0.1, "Dropout rate.", 0.0, 0.99)
 
 

@@ -2,12 +2,13 @@
 
     python experiments/soak.py pretrain --kills=20
     python experiments/soak.py complete --kills=50 --workdir=runs/soak -- --data=views.npz --epochs=3
+    python experiments/soak.py mask_search --kills=10
 
 What follows -- goes to the script in place of the tiny run that is the default. The script runs once
 without being disturbed, and then again and again: SIGKILL, SIGTERM, or SIGKILL and the newest
 checkpoint cut off, at random moments, and the same command once more, until it ends. Prints what
-happened and whether every checkpoint, network and epoch log is the same bit for bit, and writes
-soak.json to --workdir; exit code 1 where anything differs.
+happened and whether every checkpoint, network and epoch log is the same bit for bit, of a search its
+table and its best settings too, and writes soak.json to --workdir; exit code 1 where anything differs.
 """
 
 import json
@@ -23,12 +24,25 @@ from pathlib import Path
 from absl import flags
 
 from mpm_keras import command_line
+from mpm_keras.studies.runs import wait_for_orphans
 
-SCRIPTS = ("pretrain", "finetune", "complete")
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = {
+    "pretrain": "experiments", "finetune": "experiments", "complete": "experiments",
+    "mask_search": "tuning", "layer_search": "tuning",
+}  # fmt: skip
 TINY = (
     "--synthetic_clips=12", "--width=16", "--encoder_width=16", "--layers=1", "--frames=9", "--batch_size=8",
     "--window_step=25", "--val_windows=32", "--epochs=3", "--steps=0", "--noprogress",
 )  # fmt: skip
+TINY_SEARCH = (
+    "--synthetic_clips=12", "--width=16", "--encoder_width=16", "--frames=9", "--batch_size=8", "--window_step=25",
+    "--val_windows=32", "--pretrain_steps=24", "--finetune_steps=12", "--samples_per_second=100",
+)  # fmt: skip
+TINY_OF = {
+    "mask_search": (*TINY_SEARCH, "--layers=1", "--spatial_mask=2,5", "--temporal_mask=0.6"),
+    "layer_search": (*TINY_SEARCH, "--layers=1,2", "--decoder=stage2"),
+}
 KILL, TERMINATE, TRUNCATE = "SIGKILL", "SIGTERM", "SIGKILL, newest checkpoint cut off"
 KINDS = {KILL: 0.5, TERMINATE: 0.3, TRUNCATE: 0.2}
 IN_START = 0.15  # share of the kills that fall anywhere, mostly where the process starts
@@ -105,6 +119,8 @@ class Soak:
         if not ended_within(process, GRACE_SECONDS):
             process.kill()
             command_line.fail(f"the script did not end within {GRACE_SECONDS:g} s of {kind}", code=1)
+        for lock in workdir.rglob(".lock"):  # a run of a search that was killed may be saving
+            wait_for_orphans(lock.parent)
         if (code := process.returncode) == 0:  # it was faster
             return code
         newest = max(checkpoints(workdir), key=lambda path: path.stat().st_mtime_ns, default=None)
@@ -114,8 +130,8 @@ class Soak:
         return code
 
     def cut_off(self, newest) -> bool:
-        """Truncates a checkpoint that has another before it, as a loss of power may."""
-        if len(list(newest.parent.glob("state-*.npz"))) < 2:
+        """Truncates a checkpoint that has another before it, as a loss of power may; not of a run that has ended."""
+        if len(list(newest.parent.glob("state-*.npz"))) < 2 or (newest.parents[1] / "metrics.json").exists():
             return False
         os.truncate(newest, self.random.randrange(newest.stat().st_size))
         return True
@@ -145,7 +161,7 @@ def newest_change(workdir) -> int:
 
 
 def differences(one, other) -> list[str]:
-    """What differs between two runs: arrays of last checkpoints and networks, bit for bit, and epoch logs."""
+    """What differs between two runs: arrays of last checkpoints and networks, bit for bit, epoch logs and tables."""
     found = []
     files = {path.relative_to(root) for root in (one, other) for path in last_files(root)}
     for file in sorted(files):
@@ -153,15 +169,16 @@ def differences(one, other) -> list[str]:
             found.append(f"{file}: only one run has it")
         elif file.suffix == ".npz":
             found += [f"{file}: {name}" for name in different_arrays(one / file, other / file)]
-        elif epochs(one / file) != epochs(other / file):
+        elif contents_of(one / file) != contents_of(other / file):
             found.append(f"{file}: other values")
     return found
 
 
 def last_files(root) -> list[Path]:
-    """The last checkpoint, the network and the epoch log of every run in a folder."""
+    """The last checkpoint, the network and the epoch log of every run in a folder, and the results of a search."""
     newest = {path.parent: path for path in sorted(checkpoints(root))}
-    return [*newest.values(), *root.rglob("network/weights.npz"), *root.rglob("epochs.jsonl")]
+    tables = [root / name for name in ("table.md", "best.json") if (root / name).exists()]
+    return [*newest.values(), *root.rglob("network/weights.npz"), *root.rglob("epochs.jsonl"), *tables]
 
 
 def different_arrays(one, other) -> list[str]:
@@ -173,15 +190,18 @@ def different_arrays(one, other) -> list[str]:
         return [name for name in a.files if a[name].dtype != b[name].dtype or a[name].tobytes() != b[name].tobytes()]
 
 
-def epochs(path) -> dict:
-    """{epoch: its last line}; one that was run twice has two."""
+def contents_of(path):
+    """The text of a table; of an epoch log {epoch: its last line}, since one that was run twice has two."""
+    if path.suffix != ".jsonl":
+        return path.read_text()
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
     return {line["epoch"]: line for line in lines}
 
 
 def soak(script: str, arguments: list[str], kills: int, seed: int, folder: Path) -> dict:
     """Runs it all. Returns what soak.json holds."""
-    command = [sys.executable, str(Path(__file__).parent / f"{script}.py"), *arguments, "--checkpoint_seconds=0"]
+    path = ROOT / SCRIPTS[script] / f"{script}.py"
+    command = [sys.executable, str(path), *arguments, "--checkpoint_seconds=0"]
     attack, found, began = Soak(command, folder, seed), {}, time.monotonic()
     attack.run_alone()
     while len(attack.deaths) < kills:
@@ -219,7 +239,8 @@ def main(words):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         command_line.fail(f"--workdir {folder}: cannot be written ({error.strerror})")
-    result = soak(script, arguments or list(TINY), flags.FLAGS.kills, flags.FLAGS.seed, folder)
+    tiny = list(TINY_OF.get(script, TINY))
+    result = soak(script, arguments or tiny, flags.FLAGS.kills, flags.FLAGS.seed, folder)
     (folder / "soak.json").write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result.items():
         if name != "deaths":

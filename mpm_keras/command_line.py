@@ -229,6 +229,13 @@ def define_lifter_flags():
     flags.DEFINE_float("weight_sequence", 1.0, "Loss weight of the whole sequence.", lower_bound=0.0)
     flags.DEFINE_integer("width", 256, "Channels of the transformer.", 8, 16384)
     flags.DEFINE_integer("encoder_width", 512, "Channels of the encoder and the spatial MLP.", 8, 16384)
+    flags.DEFINE_integer("heads", 8, "Attention heads; they divide --width.", 1, 1024)
+    flags.DEFINE_enum(
+        "decoder",
+        "stage2",
+        ["stage2", "stage1"],
+        "3D decoder of the centre pose: the strided one of stage II, or that of stage I, pre-trained (Table A).",
+    )
     flags.DEFINE_float("dropout", 0.1, "Dropout rate of the transformer.", 0.0, 0.99)
     flags.DEFINE_float("encoder_dropout", 0.2, "Dropout rate of the encoder and the spatial MLP.", 0.0, 0.99)
 
@@ -288,7 +295,8 @@ def settings() -> dict:
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"--{name}: expected a finite number, found {value}")
     for (one, two), (most, what) in PRODUCTS.items():
-        if one in found and two in found and found[one] * found[two] > most:
+        numbers = [found[name] for name in (one, two) if isinstance(found.get(name), int)]  # a search has lists
+        if len(numbers) == 2 and math.prod(numbers) > most:
             raise InputError(f"--{one}={found[one]} and --{two}={found[two]} make more than {most} {what}")
     if found.get("deterministic"):
         # What cuBLAS and XLA read when they start; the training job asks the backend for the rest.

@@ -1,4 +1,4 @@
-"""Runs the scripts of experiments/ within this process: a process of its own takes seconds to import a backend."""
+"""Runs the scripts of experiments/ and tuning/ in this process: one of its own takes seconds to import a backend."""
 
 import contextlib
 import dataclasses
@@ -27,8 +27,9 @@ class Ended:
 
 
 def run_script(name: str, *arguments) -> Ended:
-    """Runs experiments/NAME.py as `python experiments/NAME.py ARGUMENTS...` would; other exceptions come through."""
-    script = str(SCRIPTS / f"{name}.py")
+    """Runs NAME.py as `python experiments/NAME.py ARGUMENTS...` would; other exceptions come through."""
+    folder = SCRIPTS if (SCRIPTS / f"{name}.py").exists() else SCRIPTS.parent / "tuning"
+    script = str(folder / f"{name}.py")
     environment, shown = dict(os.environ), warnings.formatwarning
     out, err = io.StringIO(), io.StringIO()
     with (

@@ -10,6 +10,7 @@ import numpy as np
 
 from mpm_keras.errors import InputError
 from mpm_keras.layers.framing import NORMALIZATIONS
+from mpm_keras.models.lifter import DECODERS
 from mpm_keras.models.refiner import MPMRefiner
 
 SIZES = {"frames", "joints", "layers", "width", "encoder_width", "heads", "feed_forward", "decoder_blocks", "units"}
@@ -24,6 +25,8 @@ def check_configuration(kind, config: dict):
             raise ValueError(f"unknown entry {str(name)[:40]!r}")
         if name in SIZES or name == "hidden_frames":
             sound = type(value) is int and value >= (name in SIZES)
+        elif name == "decoder":
+            sound = value in DECODERS if isinstance(value, str) else False
         elif name == "normalization":
             sound = value in NORMALIZATIONS if isinstance(value, str) else False
         else:  # rates, and the epsilon of divisions

@@ -2,9 +2,12 @@
 
 import keras
 
-from mpm_keras.layers import JointToken, PoseHead, StridedDecoder, framing_for, strides_for
+from mpm_keras.layers import CenterDecoder, JointToken, PoseHead, StridedDecoder, framing_for, strides_for
 from mpm_keras.models.backbone import MPMBackbone
 from mpm_keras.models.pretrainer import count_parameters
+
+# Whose 3D decoder gives the centre pose (Table A): the strided one of stage II, or that of stage I.
+DECODERS = ("stage2", "stage1")
 
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
@@ -20,6 +23,7 @@ class MPMLifter(keras.Model):
         encoder_dropout: rate in encoder and spatial MLP; 0.2 in the released code.
         normalization: "screen" takes the picture's coordinates as they are (the paper's), "window"
             first removes where and how large the person is, see `WindowFraming`.
+        decoder: one of `DECODERS`.
 
     Call arguments:
         batch: dict with `pose_2d` (B, F, J, 2), normalised screen, and optionally `hidden`
@@ -32,10 +36,13 @@ class MPMLifter(keras.Model):
 
     def __init__(
         self, frames=27, joints=17, layers=4, width=256, encoder_width=512, heads=8, feed_forward=512,
-        dropout=0.1, encoder_dropout=0.2, epsilon=1e-6, normalization="screen", **kwargs,
+        dropout=0.1, encoder_dropout=0.2, epsilon=1e-6, normalization="screen", decoder="stage2", **kwargs,
     ):  # fmt: skip
         super().__init__(**{"autocast": False, **kwargs})  # framing needs precision; each layer casts for itself
+        if decoder not in DECODERS:
+            raise ValueError(f"decoder must be one of {', '.join(DECODERS)}, found {decoder!r}")
         self.frames, self.joints, self.normalization = frames, joints, normalization
+        self.decoder_of = decoder
         self.framing = framing_for(normalization)
         policy = self.dtype_policy
         self.backbone = MPMBackbone(
@@ -43,9 +50,11 @@ class MPMLifter(keras.Model):
             epsilon, dtype=policy, name="backbone",
         )  # fmt: skip
         self.joint_token = JointToken(dtype=policy, name="joint_token_2d")
-        self.decoder = StridedDecoder(
-            joints, strides_for(frames), heads, feed_forward, dropout, epsilon, dtype=policy, name="decoder"
-        )
+        sizes = (heads, feed_forward, dropout, epsilon)
+        if decoder == "stage1":
+            self.decoder = CenterDecoder(joints, *sizes, dtype=policy, name="decoder")
+        else:
+            self.decoder = StridedDecoder(joints, strides_for(frames), *sizes, dtype=policy, name="decoder")
         self.sequence_head = PoseHead(joints, 3, dtype=policy, name="sequence_head")
         self.build()
 
@@ -79,7 +88,7 @@ class MPMLifter(keras.Model):
                 "encoder_2d": self.backbone.encoders["2d"],
                 "spatial_mlp": self.backbone.spatial,
                 "temporal_transformer": [self.backbone.positions, *self.backbone.blocks],
-                "strided_decoder": self.decoder,
+                "strided_decoder" if self.decoder_of == "stage2" else "decoder_3d": self.decoder,
                 "sequence_head": self.sequence_head,
                 "joint_token": self.joint_token,
             }
@@ -89,4 +98,5 @@ class MPMLifter(keras.Model):
         b = self.backbone
         names = ("frames", "joints", "width", "encoder_width", "heads", "feed_forward", "dropout", "encoder_dropout")
         config = {n: getattr(b, n) for n in (*names, "epsilon")}
-        return {**super().get_config(), **config, "layers": b.num_layers, "normalization": self.normalization}
+        config |= {"layers": b.num_layers, "normalization": self.normalization, "decoder": self.decoder_of}
+        return {**super().get_config(), **config}

@@ -19,10 +19,19 @@ def lifter_modules(network: MPMLifter) -> dict:
     return {**shared_modules(network), "decoder": network.decoder, "sequence_head": network.sequence_head}
 
 
+def decoder_modules(network) -> dict:
+    """{module: layer} of the 3D decoder of stage I, where a lifter has that one."""
+    if isinstance(network, MPMLifter):
+        decoder = network.decoder
+        return {"norm": decoder.norm, "positions_3d": decoder.positions, "decoder_3d": decoder.poses}
+    return {"norm": network.norm, "positions_3d": network.positions, "decoder_3d": network.decoders["3d"]}
+
+
 def transfer(source: MPMPretrainer | MPMLifter, target: MPMLifter) -> int:
     """Copies the 2D encoder, v^S and the shared layers, batch norm statistics included; of a lifter everything.
 
-    The decoders of stage I stay behind, as in the released code. Returns the number of parameters.
+    The decoders of stage I stay behind, as in the released code, unless the lifter has the 3D one
+    (`decoder="stage1"`). Returns the number of parameters.
 
     Raises:
         ValueError: names the first module or tensor that one side lacks or has in another shape;
@@ -36,6 +45,9 @@ def transfer(source: MPMPretrainer | MPMLifter, target: MPMLifter) -> int:
     pairs = []
     modules = lifter_modules if isinstance(source, MPMLifter) else shared_modules
     sources, targets = modules(source), modules(target)
+    if target.decoder_of == "stage1" and isinstance(source, MPMPretrainer):
+        sources |= decoder_modules(source)
+        targets |= decoder_modules(target)
     for name in sources | targets:
         if name not in sources or name not in targets:
             where = "the pre-trained network" if name not in sources else "the network to fine-tune"

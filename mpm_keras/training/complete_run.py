@@ -64,7 +64,7 @@ def completer(c, skeleton) -> MPMPretrainer:
         else:
             network = MPMPretrainer(
                 frames=c.frames, joints=skeleton.num_joints, layers=c.layers, width=c.width,
-                encoder_width=c.encoder_width, dropout=c.dropout, normalization=c.normalization,
+                encoder_width=c.encoder_width, heads=c.heads, dropout=c.dropout, normalization=c.normalization,
             )  # fmt: skip
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -67,8 +67,8 @@ def build_trainer(c, skeleton) -> LiftTrainer:
     try:
         network = MPMLifter(
             frames=c.frames, joints=skeleton.num_joints, layers=c.layers, width=c.width,
-            encoder_width=c.encoder_width, dropout=c.dropout, encoder_dropout=c.encoder_dropout,
-            normalization=c.normalization,
+            encoder_width=c.encoder_width, heads=c.heads, dropout=c.dropout, encoder_dropout=c.encoder_dropout,
+            normalization=c.normalization, decoder=c.decoder,
         )  # fmt: skip
     except ValueError as error:
         raise InputError(str(error)) from error

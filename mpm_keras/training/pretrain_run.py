@@ -59,7 +59,8 @@ def build_trainer(c, skeleton) -> PretrainTrainer:
         _, hidden_frames = masking.count_hidden(c.frames, skeleton.num_joints)
         network = MPMPretrainer(
             frames=c.frames, joints=skeleton.num_joints, hidden_frames=hidden_frames, layers=c.layers,
-            width=c.width, encoder_width=c.encoder_width, dropout=c.dropout, normalization=c.normalization,
+            width=c.width, encoder_width=c.encoder_width, heads=c.heads, dropout=c.dropout,
+            normalization=c.normalization,
         )  # fmt: skip
         weights = {"2d": c.weight_2d, "3d": c.weight_3d, "lift": c.weight_lift}
         return PretrainTrainer(network, masking, weights, c.schedule, c.loss == "masked", skeleton.root)

@@ -66,6 +66,10 @@ def test_differences_are_found(soak, tmp_path):
     assert soak.differences(tmp_path / "one", tmp_path / "other") == [
         "part/checkpoints/state-000000002.npz: weights", "part/epochs.jsonl: other values"
     ]  # fmt: skip
+    for name, text in (("one", "| 5 | 100.0 |"), ("same", "| 5 | 99.9 |")):
+        (tmp_path / name / "table.md").write_text(text)
+    assert soak.differences(tmp_path / "one", tmp_path / "same") == ["table.md: other values"]
+    (tmp_path / "same" / "table.md").write_text("| 5 | 100.0 |")
     shutil.rmtree(one / "network")
     assert soak.differences(tmp_path / "one", tmp_path / "same") == ["part/network/weights.npz: only one run has it"]
 
@@ -73,7 +77,10 @@ def test_differences_are_found(soak, tmp_path):
 @pytest.mark.numpy_only
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["lift"], "expected one of pretrain, finetune, complete, found 'lift'"), (["pretrain"], "not an empty folder")],
+    [
+        (["lift"], "expected one of pretrain, finetune, complete, mask_search, layer_search, found 'lift'"),
+        (["pretrain"], "not an empty folder"),
+    ],
 )
 def test_bad_input_ends_in_one_line(arguments, message, tmp_path):
     (tmp_path / "something").touch()
