@@ -27,8 +27,9 @@ flags.DEFINE_integer("encoder_width", 128, "Channels of the encoders and the spa
 
 def main():
     config = command_line.settings()
-    from mpm_keras.studies.search import choices, numbers, run_search  # after the flags: --help needs no more
+    from mpm_keras.studies.search import run_search  # after the flags: --help needs no more
     from mpm_keras.studies.search_figures import draw_layers
+    from mpm_keras.studies.search_settings import choices, numbers
     from mpm_keras.studies.space import Dimension, Space
 
     sizes = [Dimension(name, numbers(config, name, int)) for name in ("layers", "frames", "width", "heads")]

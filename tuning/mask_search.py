@@ -24,8 +24,9 @@ flags.DEFINE_integer("encoder_width", 128, "Channels of the encoders and the spa
 
 def main():
     config = command_line.settings()
-    from mpm_keras.studies.search import numbers, run_search  # after the flags: --help needs no more
+    from mpm_keras.studies.search import run_search  # after the flags: --help needs no more
     from mpm_keras.studies.search_figures import draw_masks
+    from mpm_keras.studies.search_settings import numbers
     from mpm_keras.studies.space import Dimension, Space
 
     space = Space(

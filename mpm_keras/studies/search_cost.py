@@ -174,7 +174,7 @@ def probe(trials: Trials, name: str, values: dict) -> dict[str, Speed]:
             "val_windows": min(settings["val_windows"], PROBE_WINDOWS),
         }  # fmt: skip
         if stage == "finetune":
-            few["pretrained"] = os.fspath(folder / f"probe_{name}_pretrain")
+            few["pretrained"] = os.path.abspath(folder / f"probe_{name}_pretrain")
         workdir = folder / f"probe_{name}_{stage}"
         metrics = trials.run(stage, {**settings, **few}, workdir)
         speed = metrics["train_samples_per_second"]

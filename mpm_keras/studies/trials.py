@@ -135,7 +135,7 @@ class Trials:
         yield "pretrain", pretrained, budget.of_settings(settings)
         settings = {**self.settings["finetune"], **self.space.of_stage(values, "finetune")}
         workdir = self.folder / "runs" / f"finetune_{key_of(values)}{budget.suffix}"
-        yield "finetune", workdir, {**budget.of_settings(settings), "pretrained": os.fspath(pretrained)}
+        yield "finetune", workdir, {**budget.of_settings(settings), "pretrained": os.path.abspath(pretrained)}
 
 
 def best_of(records: list[dict]) -> dict | None:

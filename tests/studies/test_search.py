@@ -2,6 +2,7 @@
 
 import csv
 import json
+import socket
 
 import pytest
 from fake_runs import FakeRuns, bowl
@@ -203,3 +204,12 @@ def test_half_a_chief_is_refused(variables, message, tmp_path, monkeypatch):
         monkeypatch.setenv(f"KERASTUNER_{name}", value)
     with pytest.raises(InputError, match=message):
         search(tmp_path, FakeRuns(bowl))
+
+
+def test_a_chief_that_cannot_listen_says_so(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+        monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+        monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(taken.getsockname()[1]))
+        with pytest.raises(InputError, match="cannot listen at 127.0.0.1:"):
+            search(tmp_path, FakeRuns(bowl))
