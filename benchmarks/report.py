@@ -1,0 +1,106 @@
+"""The arithmetic of results: medians, spread, ratios; tables and charts of them."""
+
+import statistics
+
+import numpy as np
+
+COLUMNS = ("case", "contestant", "units/s", "spread", "ratio", "cpu ratio", "first call s", "peak MB")
+KEY = ("what", "frames", "batch_size", "dtype")
+
+
+def spread(values) -> float:
+    """Half the distance of the quartiles over the median: 0.05 is 5 % up or down."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float((high - low) / 2 / middle)
+
+
+def ratios(results, reference="eager") -> list[dict]:
+    """Results with `median` and `spread` of their rates, `ratio` and `cpu_ratio`.
+
+    Ratios are medians of a contestant's rates over the reference's in the same case, round by round; None where the
+    reference is absent.
+    """
+    by_case = {}
+    for result in results:
+        by_case.setdefault(tuple(result[k] for k in KEY), {})[result["who"]] = result
+    done = []
+    for entries in by_case.values():
+        base = next((entries[who] for who in entries if who.split(":")[0] == reference), None)
+        for result in entries.values():
+            found = {"median": statistics.median(result["rates"]), "spread": spread(result["rates"])}
+            for name, rates in (("ratio", "rates"), ("cpu_ratio", "cpu_rates")):
+                found[name] = base and quotient(result[rates], base[rates])
+            done.append({**result, **found})
+    return done
+
+
+def quotient(rates, others) -> float:
+    """The median of quotients, pair by pair."""
+    return statistics.median(own / other for own, other in zip(rates, others, strict=True))
+
+
+def exponent(sizes, costs) -> float:
+    """The slope of log(cost) over log(size): 1 where cost grows like size, 2 where like its square."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def table(results) -> str:
+    """Markdown."""
+    rows = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    for r in results:
+        shares = ["" if r[name] is None else f"{r[name]:.2f}" for name in ("ratio", "cpu_ratio")]
+        case = f"{r['what']} F{r['frames']} B{r['batch_size']} {r['dtype']}"
+        cells = (case, r["who"], f"{r['median']:.4g}", f"{100 * r['spread']:.0f} %", *shares)
+        rows.append("| " + " | ".join((*cells, f"{r['first_s']:.1f}", f"{r['peak_memory_mb']:.0f}")) + " |")
+    return "\n".join(rows)
+
+
+def draw(results, path):
+    """Bars of ratios to the eager yardstick, a panel for each case."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shown = [r for r in results if r["ratio"] is not None]
+    cases = list(dict.fromkeys(tuple(r[k] for k in KEY) for r in shown))
+    if not cases:
+        return
+    columns = min(3, len(cases))
+    lines = -(-len(cases) // columns)
+    figure, panels = pyplot.subplots(lines, columns, figsize=(4.2 * columns, 2.4 * lines), squeeze=False)
+    for panel in panels.flat[len(cases) :]:
+        panel.axis("off")
+    for case, panel in zip(cases, panels.flat, strict=False):
+        entries = [r for r in shown if tuple(r[k] for k in KEY) == case]
+        values = [r["ratio"] for r in entries]
+        colors = ["tab:gray" if r["who"].split(":")[0] in ("eager", "compiled") else "tab:blue" for r in entries]
+        panel.barh([r["who"] for r in entries], values, xerr=[r["ratio"] * r["spread"] for r in entries], color=colors)
+        panel.axvline(1.0, color="black", linewidth=0.8)
+        panel.invert_yaxis()
+        panel.set_title("{} · {} frames · batch {} · {}".format(*case), fontsize=8)
+        panel.tick_params(labelsize=8)
+    figure.supxlabel("times the eager yardstick", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def draw_growth(curves, path):
+    """Time and memory over size, both axes logarithmic; a curve is {"name", "sizes", "seconds", "memory_mb"}."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(2, len(curves), figsize=(3.4 * len(curves), 5.4), squeeze=False)
+    for curve, (upper, lower) in zip(curves, panels.T, strict=True):
+        for panel, name in ((upper, "seconds"), (lower, "memory_mb")):
+            panel.loglog(curve["sizes"], curve[name], "o-")
+            label = f"{name.replace('_', ' ')} ~ {curve['name']}^{exponent(curve['sizes'], curve[name]):.2f}"
+            panel.set_title(label, fontsize=8)
+            panel.tick_params(labelsize=7, which="both")
+        lower.set_xlabel(curve["name"], fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

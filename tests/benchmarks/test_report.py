@@ -1,0 +1,45 @@
+"""The arithmetic of the benchmarks' report."""
+
+import pytest
+import report
+import run
+
+pytestmark = pytest.mark.numpy_only
+CASE = {"what": "infer", "frames": 27, "batch_size": 8, "dtype": "float32"}
+
+
+def test_ratio_is_the_median_of_quotients_round_by_round():
+    base = {**CASE, "who": "eager", "rates": [10.0, 5.0, 20.0], "cpu_rates": [1.0] * 3}
+    ours = {**CASE, "who": "jax", "rates": [20.0, 15.0, 20.0], "cpu_rates": [4.0, 2.0, 3.0]}
+    elsewhere = {**CASE, "frames": 81, "who": "jax", "rates": [1.0] * 3, "cpu_rates": [1.0] * 3}
+    found = {(r["who"], r["frames"]): r for r in report.ratios([base, ours, elsewhere])}
+    assert found["jax", 27]["ratio"] == 2.0  # of 2, 3 and 1; the quotient of medians is 2 too
+    assert found["jax", 27]["cpu_ratio"] == 3.0
+    assert found["eager", 27]["ratio"] == 1.0
+    assert found["jax", 81]["ratio"] is None
+    assert found["jax", 27]["median"] == 20.0
+
+
+def test_spread_is_half_the_distance_of_the_quartiles():
+    assert report.spread([90.0, 95.0, 100.0, 105.0, 110.0]) == pytest.approx(0.05)
+
+
+def test_exponent():
+    assert report.exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2.0)
+    assert report.exponent([10, 100, 1000], [5.0, 50.0, 500.0]) == pytest.approx(1.0)
+
+
+def test_flags_and_cases():
+    options = run.parse(["--quick", "--frames=27,81", "--backends=jax", "--dtypes=float32,mixed_bfloat16"])
+    assert [(c.frames, c.dtype) for c in run.cases("train2", options)] == [
+        (27, "float32"), (27, "mixed_bfloat16"), (81, "float32"), (81, "mixed_bfloat16"),
+    ]  # fmt: skip
+    assert len(list(run.cases("pipeline", options))) == 2
+    assert run.contestants("train1", options) == ["eager", "compiled", "jax"]
+    assert "jax:copy" in run.contestants("pipeline", options)
+
+
+def test_unknown_work_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        run.parse(["--what=sleep"])
+    assert "unknown sleep" in capsys.readouterr().err
