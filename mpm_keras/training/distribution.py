@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import datetime
 import functools
+import logging
 import os
 
 import keras
@@ -30,19 +31,42 @@ class Devices:
 
     Attributes:
         count: devices of all processes together; each takes as many rows of a batch.
-        scope: () -> context in which networks are made and trained. Work outside of it each process does by itself,
-            on one device.
+        context: () -> the backend's own part of `scope`.
         processes, index: how many processes bring rows of a batch, and which of them this one is.
     """
 
     count: int = 1
-    scope: object = contextlib.nullcontext
+    context: object = contextlib.nullcontext
     processes: int = 1
     index: int = 0
+
+    @contextlib.contextmanager
+    def scope(self):
+        """Where networks are made and trained. Work outside of it each process does by itself, on one device.
+
+        Raises `WorkerLost` where another process of the run ended or does not answer.
+        """
+        with noticing_lost_workers(), self.context():
+            yield
 
     def share(self, batches):
         """The rows that this process brings to each batch of `batches`."""
         return batches.share(self.index, self.processes) if self.processes > 1 else batches
+
+
+@contextlib.contextmanager
+def noticing_lost_workers():
+    """Turns what a backend raises where another process does not answer into `WorkerLost`."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        if processes().count > 1 and any(word in text.lower() for word in LOST):
+            raise WorkerLost(
+                f"another process of this run has ended or does not answer ({text[:160]}); "
+                "the same command, for all of them, goes on from the last checkpoint"
+            ) from error
+        raise
 
 
 _started = {}
@@ -71,6 +95,18 @@ def start(devices: int, how: str = "auto", batch_size: int = 0) -> Devices:
     return found
 
 
+def refuse_untried(settings, count: int):
+    """Raises `InputError` for settings that the backend has for one device alone."""
+    backend = keras.backend.backend()
+    if count == 1 or backend == "jax":
+        return
+    asked = {"--jit_compile=true": settings.jit_compile == "true"}
+    if backend == "tensorflow":
+        asked |= {"--skip_bad_batches": settings.skip_bad_batches, "--pipeline=device": settings.pipeline == "device"}
+    for flag in (flag for flag, given in asked.items() if given):
+        raise InputError(f"{flag}: the backend {backend} has it on one device only; KERAS_BACKEND=jax has it on more")
+
+
 def agree(number: int, what: str):
     """Raises `InputError` in every process where they do not all give the same number."""
     largest = processes().largest
@@ -82,6 +118,7 @@ def start_jax(devices: int, mine: Member | None) -> Devices:
     """`keras.distribution.DataParallel` over the first devices of each process."""
     import jax
 
+    logging.getLogger("jax").setLevel("WARNING")  # it tells whom it connects to
     if devices and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # where JAX is at work already
             jax.config.update("jax_num_cpu_devices", devices)  # virtual ones, for want of others
@@ -164,21 +201,6 @@ def among(replicas):
         yield
     finally:
         set_replicas(Alone())
-
-
-@contextlib.contextmanager
-def noticing_lost_workers():
-    """Turns what a backend raises where another process does not answer into `WorkerLost`."""
-    try:
-        yield
-    except RuntimeError as error:
-        text = " ".join(str(error).split())
-        if processes().count > 1 and any(word in text.lower() for word in LOST):
-            raise WorkerLost(
-                f"another process of this run has ended or does not answer ({text[:160]}); "
-                "the same command, for all of them, goes on from the last checkpoint"
-            ) from error
-        raise
 
 
 class TorchReplicas(Alone):

@@ -11,7 +11,7 @@ from mpm_keras.skeletons import get_skeleton
 from mpm_keras.training.callbacks import EpochLog, RunProgress, TensorBoardScalars, Throughput
 from mpm_keras.training.checkpoints import Position
 from mpm_keras.training.determinism import use_deterministic_kernels
-from mpm_keras.training.distribution import agree, start
+from mpm_keras.training.distribution import agree, refuse_untried, start
 from mpm_keras.training.loop import fit
 from mpm_keras.training.loss_watch import LossWatch
 from mpm_keras.training.validation import unshuffled
@@ -37,10 +37,7 @@ class Job:
         self.workdir = Workdir(config, c.keep)
         keras.utils.set_random_seed(c.seed)
         self.devices = start(getattr(c, "devices", 1), getattr(c, "processes", "auto"), c.batch_size)
-        if c.skip_bad_batches and self.devices.count > 1 and keras.backend.backend() == "tensorflow":
-            raise InputError(
-                "--skip_bad_batches: with TensorFlow on one device only; KERAS_BACKEND=jax or torch on more"
-            )
+        refuse_untried(c, self.devices.count)
         if c.deterministic:
             use_deterministic_kernels()
         keras.config.set_dtype_policy(c.dtype)

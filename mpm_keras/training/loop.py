@@ -7,7 +7,6 @@ from mpm_keras.errors import InputError
 from mpm_keras.replicas import replicas
 from mpm_keras.training.callbacks import RunProgress
 from mpm_keras.training.device_frames import MOST_BYTES, DeviceFrames, DrawnWindows, num_bytes, on_accelerator
-from mpm_keras.training.distribution import noticing_lost_workers
 from mpm_keras.training.preemption import StopOnSignal
 
 PIPELINES = ("auto", "numpy", "tfdata", "device")
@@ -17,8 +16,6 @@ def choose_pipeline(batches, kind: str) -> str:
     """The pipeline that "auto" stands for: frames on an accelerator where they fit, tf.data with TensorFlow, NumPy."""
     if kind not in PIPELINES:
         raise ValueError(f"unknown pipeline {kind!r}; known: {', '.join(PIPELINES)}")
-    if kind == "device" and not replicas().takes_bool:
-        raise InputError("--pipeline=device: TensorFlow has it on one device; use KERAS_BACKEND=jax or torch on more")
     if kind != "auto":
         return kind
     if on_accelerator() and num_bytes(batches) <= MOST_BYTES and replicas().takes_bool:
@@ -59,13 +56,12 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
     Raises:
         Preempted: the process was sent SIGTERM; the state is saved.
         KeyboardInterrupt: likewise, after Ctrl-C.
-        WorkerLost: another process of the run ended or does not answer.
     """
     pipeline = choose_pipeline(batches, pipeline)
     if pipeline == "device":
         trainer.frames = DeviceFrames(batches)
     progress.set_model(trainer)  # also where there is nothing left to train
-    with noticing_lost_workers(), StopOnSignal(progress) as stop:
+    with StopOnSignal(progress) as stop:
         callbacks = [*callbacks, progress, stop]  # these last: what the others refuse is not saved
         if progress.position.validation_due:
             finish_epoch(trainer, validation, callbacks, progress)

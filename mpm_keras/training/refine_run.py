@@ -77,7 +77,7 @@ def refine(config: dict) -> dict:
         best = best_network(job, trainer, "refine", SELECTED_BY)
         run = job.run(trainer, validation, [best])
         best.settle(trainer, validation)
-    wait_for_all()
+        wait_for_all()
 
     views = load_splits(c.data, source_options(c), (c.split,))[c.split]
     split = unshuffled(make_batches, views, c.frames, c.stride, c.batch_size, c.val_windows)
