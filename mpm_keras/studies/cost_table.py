@@ -33,8 +33,8 @@ def reasons(found: dict) -> dict[str, str]:
             f"the best row of its Table A have four. Five take {five['flops_paper'] / 1e6:.1f} M FLOPs, with attention "
             f"{five['flops'] / 1e6:.1f} M: 1796.3 is not reproduced."
         ),
-        "decoder_2d": f"The paper's 532,256, cut, {other}",
-        "decoder_3d": f"The paper's 534,320 {other}",
+        "decoder_2d": f"532,256 (cut in the paper) {other}",
+        "decoder_3d": f"534,320 {other}",
         "decoder_stage_2": f"The paper leaves out the head: {headless / 1e3:.1f} K without.",
         "stage_2": (
             "7.8 M is the sum of Table 5 without the 3D decoder of stage I: five blocks, and a 3D encoder and a 2D "
