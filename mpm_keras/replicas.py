@@ -14,10 +14,11 @@ class Alone:
 
     Attributes:
         metric_share: what a replica adds to running means of the whole; TensorFlow sums over replicas by itself.
-        takes_bool: whether batches may hold booleans on their way to the step; Keras cannot add up mirrored ones.
+        mirrored: whether variables and batches are TensorFlow's mirrored ones: to be copied before they become NumPy,
+            and without booleans, which Keras cannot add up.
     """
 
-    count, index, metric_share, takes_bool = 1, 0, 1.0, True
+    count, index, metric_share, mirrored = 1, 0, 1.0, False
 
     def mean(self, x):
         """The mean of a tensor over all replicas, on each of them; differentiable."""

@@ -22,6 +22,7 @@ from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.pretrainer import MPMPretrainer
 from mpm_keras.models.refiner import MPMRefiner
 from mpm_keras.npz import read_npz, refusal
+from mpm_keras.replicas import replicas
 
 FORMAT, VERSION = "mpm_keras preset", 1
 FILES = ("preset.json", "weights.npz")
@@ -66,7 +67,8 @@ def as_stored(name, value, storage) -> np.ndarray:
 
 def value_of(variable) -> np.ndarray:
     """A variable's value, of one that is mirrored on several devices too."""
-    return keras.ops.convert_to_numpy(variable)
+    value = variable.value
+    return keras.ops.convert_to_numpy(keras.ops.copy(value) if replicas().mirrored else value)
 
 
 def read_preset(folder) -> dict:

@@ -261,7 +261,7 @@ class TensorFlowReplicas(Alone):
         total: how many there are.
     """
 
-    takes_bool = False
+    mirrored = True
 
     def __init__(self, total: int):
         self.total, self.metric_share = total, 1.0 / total

@@ -18,7 +18,7 @@ def choose_pipeline(batches, kind: str) -> str:
         raise ValueError(f"unknown pipeline {kind!r}; known: {', '.join(PIPELINES)}")
     if kind != "auto":
         return kind
-    if on_accelerator() and num_bytes(batches) <= MOST_BYTES and replicas().takes_bool:
+    if on_accelerator() and num_bytes(batches) <= MOST_BYTES and not replicas().mirrored:
         return "device"
     return "tfdata" if keras.backend.backend() == "tensorflow" else "numpy"
 

@@ -98,7 +98,7 @@ class Trainer(keras.Model):
     def unpack(self, data):
         """The batch dict out of what Keras's data adapters yield."""
         batch = keras.utils.unpack_x_y_sample_weight(data)[0]
-        if not replicas().takes_bool:
+        if replicas().mirrored:
             batch = keras.tree.map_structure(lambda x: ops.cast(x, "bool") if x.dtype == "uint8" else x, batch)
         return self.frames(batch) if "rows_0" in batch else batch
 

@@ -30,7 +30,7 @@ class FixedBatches(keras.utils.PyDataset):
         if self.slice[1] > 1:
             rows = slice_of(len(next(iter(batch.values()))), *self.slice)
             batch = keras.tree.map_structure(lambda x: x[rows], batch)
-        return (batch if replicas().takes_bool else bool_to_bytes(batch),)
+        return (bool_to_bytes(batch) if replicas().mirrored else batch,)
 
     def share(self, index: int, count: int) -> "FixedBatches":
         """The same batches, yielding of each the slice `index` of `count`."""
