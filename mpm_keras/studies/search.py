@@ -199,23 +199,24 @@ class Progress:
 
     def __init__(self, trials: Trials, full: int, cost: Cost):
         self.trials, self.full, self.cost = trials, full, cost
-        self.done, self.began, self.ended_now = cost.done, time.monotonic(), 0
+        self.began, self.ended_now = time.monotonic(), 0
 
     def ended(self, trial):
         """Called with a trial of KerasTuner's."""
         numbers = trial.hyperparameters.values
         values = self.trials.space.settings(numbers)
         record = self.trials.find(values, Budget(int(numbers.get("tuner/epochs", self.full)), self.full))
-        self.done, self.ended_now = self.done + 1, self.ended_now + 1
-        total = max(self.cost.trials, self.done)
+        records = self.trials.all()
+        done, self.ended_now = len(records), self.ended_now + 1
+        total = max(self.cost.trials, done)
         each = (time.monotonic() - self.began) / self.ended_now
-        bar = "=" * (20 * self.done // total)
+        bar = "=" * (20 * done // total)
         result = f"failed: {record['reason']}" if record["status"] == FAILED else f"{record[OBJECTIVE]:.1f} mm"
-        best = best_of(self.trials.all())
+        best = best_of(records)
         so_far = f", best {best[OBJECTIVE]:.1f} mm" if best else ""
         part = "" if record["parts"] == record["of"] else f" ({record['parts']}/{record['of']} of the budget)"
         print(
-            f"[{bar:20}] {self.done}/{total}  {text_of(values)}{part}  {result}{so_far}, "
-            f"{duration(each * (total - self.done))} left",
+            f"[{bar:20}] {done}/{total}  {text_of(values)}{part}  {result}{so_far}, "
+            f"{duration(each * (total - done))} left",
             flush=True,
         )

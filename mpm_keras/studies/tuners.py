@@ -54,6 +54,7 @@ class Journaled:
 
     @kt.synchronized
     def create_trial(self, tuner_id):
+        self.left = [(owner, trial) for owner, trial in self.left if owner != tuner_id]  # it is there, and has its own
         if tuner_id not in self.ongoing_trials and (trial := self.take_over(tuner_id)):
             return trial
         known = len(self.trials)
@@ -81,6 +82,7 @@ class Journaled:
     def end_trial(self, trial):
         if trial.trial_id in self.end_order:  # two workers had it, see `take_over`
             return
+        self.tuner_ids |= {name for name, other in self.ongoing_trials.items() if other.trial_id == trial.trial_id}
         super().end_trial(trial)
         trial = self.trials[trial.trial_id]
         self.journal.append({"end": trial.trial_id, "status": trial.status, "score": trial.score})
@@ -98,11 +100,14 @@ class Journaled:
             if not self.repeat(event):
                 self.journal.rewrite(events[:done])
                 return False
-        self.left, self.tuner_ids = list(self.ongoing_trials.items()), set(self.ongoing_trials)
+        # The chief waits for every name in `tuner_ids` to be told the end; some of these may be gone.
+        self.left, self.tuner_ids = list(self.ongoing_trials.items()), set()
         return True
 
     def repeat(self, event: dict) -> bool:
         if "begin" in event:
+            if taken := self.ongoing_trials.pop(event["tuner"], None):  # by another, so that this one was free
+                self.ongoing_trials[f"left {taken.trial_id}"] = taken
             trial = super().create_trial(event["tuner"])
             return (trial.trial_id, trial.hyperparameters.values) == (event["begin"], event["values"])
         trial = self.trials[event["end"]]
@@ -143,8 +148,16 @@ class Fresh:
         )
 
 
-class GridOracle(Journaled, kt.oracles.GridSearchOracle):
-    """Every combination, in the order of `Space.combinations`."""
+class GridOracle(Journaled, kt.Oracle):
+    """Every combination, in the order of `Space.combinations`.
+
+    KerasTuner's own grid waits for a trial to end before it hands out the next, since the trial might bring new
+    hyper-parameters: its workers would take turns.
+    """
+
+    def populate_space(self, trial_id):
+        values = self.space.combinations()[len(self.trials)]  # there is one: `max_trials` is at most their number
+        return {"status": "RUNNING", "values": values}
 
 
 class RandomOracle(Fresh, Journaled, kt.oracles.RandomSearchOracle):
