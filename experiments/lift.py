@@ -29,6 +29,10 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_boolean("flip", True, "Average with the mirrored prediction of the mirrored input.")
 flags.DEFINE_float("threshold", None, "Joints with a lower score count as not seen; by default the preset's.", 0.0, 1.0)
+flags.DEFINE_float(
+    "fill_seconds", 2.0, "Joints not seen for up to so long are put between where they were and will be.", 0.0, 60.0
+)
+flags.DEFINE_boolean("fit", True, "Make poses agree with the keypoints, and bones keep their length.")
 flags.DEFINE_enum("smooth", "none", ["none", "one_euro", "savitzky_golay"], "Smooth the poses through time.")
 flags.DEFINE_boolean("steady_bones", False, "Give every bone one length throughout, the same left and right.")
 flags.DEFINE_float("height", None, "The person's height in metres; by default the scale of an average adult.")

@@ -20,6 +20,12 @@ _CAMERAS = {
     "near, 1.5 to 2.5 m": (WIDE_RANGES, {"distance": (1.5, 2.5)}, 0.0),
     "far, 6 to 10 m": (WIDE_RANGES, {"distance": (6.0, 10.0)}, 0.0),
 }
+_LIFTING = {
+    "by default": {}, "not fitted to keypoints": {"fit": False}, "gaps left to the network": {"fill_seconds": 0.0},
+    "without either": {"fit": False, "fill_seconds": 0.0}, "without the mirrored half": {"flip": False},
+    "centre mode": {"mode": "center"}, "trusting every score": {"threshold": 0.0},
+    "scores from 0.5": {"threshold": 0.5},
+}  # fmt: skip
 
 
 def conditions() -> list[Condition]:
@@ -39,6 +45,16 @@ def conditions() -> list[Condition]:
     rows += [Condition("Camera", name, cameras=camera, roll=roll) for name, camera, roll in cameras()]
     rows += [Condition("Focal length", f"assumed {v:g} times the true one", focal=v) for v in (0.7, 0.85, 1.2, 1.4)]
     rows.append(Condition("Focal length", "not given (lift.py assumes one)", focal=None))
+    for name, options in _LIFTING.items():
+        rows.append(Condition("All kinds of errors, lifted", name, noise=DetectorNoise(), options=options))
+    rows += [
+        Condition(
+            "Gaps left to the network", "30% of the joints not found", missing=0.3, options={"fill_seconds": 0.0}
+        ),
+        Condition(
+            "Gaps left to the network", "nobody found for 0.5 s (errors within)", gap=0.5, options={"fill_seconds": 0.0}
+        ),
+    ]
     return rows
 
 

@@ -146,7 +146,7 @@ def lift_track(lifter, track, detections, c, path) -> LiftedMotion:
         motion = lifter.lift(
             track.points, track.scores, skeleton=track.skeleton.name, image_size=detections.image_size,
             fps=detections.fps, intrinsics=camera_of(c), mode=c.mode, flip=c.flip, threshold=c.threshold,
-            name=track.name, **long_clip(track, c),
+            fill_seconds=c.fill_seconds, fit=c.fit, name=track.name, **long_clip(track, c),
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{path}: {track.name}: {error}") from error

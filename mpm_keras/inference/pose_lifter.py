@@ -9,8 +9,10 @@ from mpm_keras.following import follow, rays_of, smooth_path, turn_back, turns_t
 from mpm_keras.geometry import normalize_screen
 from mpm_keras.inference.clips import MODES, complete_clip, lift_clip
 from mpm_keras.inference.facts import network_facts
+from mpm_keras.inference.fitting import fit_to_rays
 from mpm_keras.inference.lifted import LiftedMotion
 from mpm_keras.inference.resampling import poses_at, resample_keypoints
+from mpm_keras.keypoints.gaps import fill_gaps
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.presets import copy_preset, inner_preset, load_network, network_folder
 from mpm_keras.models.pretrainer import MPMPretrainer
@@ -22,6 +24,10 @@ COMPLETION = "completion"  # folder of the completion network inside a preset
 # Focal length over the longer side of the picture where nobody knows it: between a phone's (0.75)
 # and a camcorder's (1.2 and more).
 ASSUMED_FOCAL = 1.0
+
+# Seconds of a gap in a joint that keypoints before and after it fill. On motion with joints or frames taken out,
+# longer still is better; detectors that lose a joint for seconds do so for a reason.
+FILL_SECONDS = 2.0
 
 
 class PoseLifter:
@@ -62,7 +68,7 @@ class PoseLifter:
 
     def lift(
         self, keypoints, scores=None, *, skeleton="coco17", image_size, fps, intrinsics=None, mode="sequence",
-        flip=True, threshold=None, name="person1", progress=None, unfinished=None,
+        flip=True, threshold=None, fill_seconds=FILL_SECONDS, fit=True, name="person1", progress=None, unfinished=None,
     ) -> LiftedMotion:  # fmt: skip
         """3D poses of one person, one per frame.
 
@@ -77,6 +83,10 @@ class PoseLifter:
             mode: "sequence" or "center", see `lift_clip`.
             flip: average with the mirrored prediction.
             threshold: joints with a lower score count as not seen; None for the preset's.
+            fill_seconds: joints that are not seen for up to so long are put between where they were and will
+                be, see `fill_gaps`, before the network sees them; 0 leaves all to the network.
+            fit: make poses agree with the keypoints and bones with themselves, see `fit_to_rays`; needs a
+                preset that is independent of framing.
             name: of the person.
             progress, unfinished: of a long clip, see `lift_clip`.
 
@@ -87,7 +97,8 @@ class PoseLifter:
             ValueError: for a wrong shape or option, or where no joint is ever seen.
         """
         width, height, fps = checked_picture(image_size, fps)
-        points, sure = self.to_network_joints(keypoints, scores, skeleton)
+        found = checked_keypoints(keypoints, scores, skeleton)
+        points, sure = self.network_joints(*found, skeleton)
         threshold = self.facts.confidence_threshold if threshold is None else threshold
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be in [0, 1], found {threshold}")
@@ -96,11 +107,15 @@ class PoseLifter:
         filled = ~((sure > 0) & (sure >= threshold))
         if filled.all():
             raise ValueError(f"no joint is ever seen with a score of {threshold} or more")
-        sampled, seen = resample_keypoints(points, sure, fps, self.rate, threshold)
+        _, seen = resample_keypoints(points, sure, fps, self.rate, threshold)
+        known_points = self.network_joints(*fill_gaps(*found, fps, fill_seconds, threshold), skeleton)
+        sampled, given = resample_keypoints(*known_points, fps, self.rate, threshold)
         camera, known = checked_intrinsics(intrinsics, width, height)
-        pose_2d, path = self.framed(sampled, seen, (width, height), camera)
+        pose_2d, path = self.framed(sampled, given, (width, height), camera)
         running = {"progress": progress, "unfinished": unfinished}
-        poses = self.lifted(pose_2d, ~seen, mode=mode, flip=flip, **running)
+        poses = self.lifted(pose_2d, ~given, mode=mode, flip=flip, **running)
+        if fit and path is not None:
+            poses = self.fitted(poses, pose_2d, seen)
         poses = poses_at(poses, self.rate, fps, len(points))
         if path is not None:
             poses = turn_back(poses, turns_to(poses_at(path, self.rate, fps, len(points))))
@@ -109,6 +124,7 @@ class PoseLifter:
             image_size=(width, height), skeleton=self.skeleton,
             assumptions={
                 "input_skeleton": skeleton, "mode": mode, "flip_averaged": bool(flip),
+                "gaps_filled_seconds": float(fill_seconds), "fitted_to_keypoints": bool(fit and path is not None),
                 "confidence_threshold": float(threshold), "poses_per_second_inside": self.rate,
                 "intrinsics": [float(x) for x in camera], "intrinsics_known": known,
                 "camera_follows_person": path is not None, "distortion": "none",
@@ -119,25 +135,19 @@ class PoseLifter:
         """(N, J, 3) poses of what `framed` gives, see `lift_clip`; baselines have a rule of their own here."""
         return lift_clip(self.network, pose_2d, self.skeleton, hidden=hidden, **options)
 
+    def fitted(self, poses, pose_2d, seen) -> np.ndarray:
+        """The poses, made to agree with the 2D that they were lifted from."""
+        return fit_to_rays(poses, pose_2d, seen, self.skeleton)
+
     def to_network_joints(self, keypoints, scores, skeleton) -> tuple[np.ndarray, np.ndarray]:
         """(F, J, 2) float32 pixels, NaN where not seen, and (F, J) scores of the network's joints."""
-        known = {**SKELETONS, **DETECTORS}
-        if skeleton not in known:
-            raise ValueError(f"unknown skeleton {skeleton!r}; known: {', '.join(known)}")
-        source, points = known[skeleton], np.array(keypoints, np.float64)
-        if points.ndim != 3 or points.shape[1] != source.num_joints or points.shape[2] not in (2, 3) or not len(points):
-            raise ValueError(f"expected keypoints (F, {source.num_joints}, 2 or 3) of {skeleton}, found {points.shape}")
-        if points.shape[2] == 3:
-            if scores is not None:
-                raise ValueError("scores are given twice: as the third number of keypoints, and apart")
-            points, scores = points[..., :2], points[..., 2]
-        scores = np.ones(points.shape[:2]) if scores is None else np.array(scores, np.float64)
-        if scores.shape != points.shape[:2]:
-            raise ValueError(f"expected scores {points.shape[:2]}, found {scores.shape}")
-        scores = np.where(np.isfinite(points).all(axis=-1) & (scores > 0), np.clip(scores, 0, 1), 0.0)
+        return self.network_joints(*checked_keypoints(keypoints, scores, skeleton), skeleton)
+
+    def network_joints(self, points, scores, skeleton) -> tuple[np.ndarray, np.ndarray]:
+        """The same of what `checked_keypoints` returned."""
         if skeleton in DETECTORS:
-            return from_detector(points, scores, source, self.skeleton)
-        points, scores = (x[:, self.skeleton.select_from(source)] for x in (points, scores))
+            return from_detector(points, scores, DETECTORS[skeleton], self.skeleton)
+        points, scores = (x[:, self.skeleton.select_from(SKELETONS[skeleton])] for x in (points, scores))
         return np.where(scores[..., None] > 0, points, np.nan).astype(np.float32), scores.astype(np.float32)
 
     def framed(self, points, seen, image_size, camera):
@@ -180,6 +190,24 @@ def preset_folder(name) -> Path:
     if str(name) in known:
         return PRESETS / str(name)
     raise InputError(f"{name}: no such folder, and no preset of that name; known: {', '.join(known) or 'none'}")
+
+
+def checked_keypoints(keypoints, scores, skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """(F, K, 2) float64 pixels and (F, K) scores in [0, 1], 0 where there is no keypoint, or a `ValueError`."""
+    known = {**SKELETONS, **DETECTORS}
+    if skeleton not in known:
+        raise ValueError(f"unknown skeleton {skeleton!r}; known: {', '.join(known)}")
+    source, points = known[skeleton], np.array(keypoints, np.float64)
+    if points.ndim != 3 or points.shape[1] != source.num_joints or points.shape[2] not in (2, 3) or not len(points):
+        raise ValueError(f"expected keypoints (F, {source.num_joints}, 2 or 3) of {skeleton}, found {points.shape}")
+    if points.shape[2] == 3:
+        if scores is not None:
+            raise ValueError("scores are given twice: as the third number of keypoints, and apart")
+        points, scores = points[..., :2], points[..., 2]
+    scores = np.ones(points.shape[:2]) if scores is None else np.array(scores, np.float64)
+    if scores.shape != points.shape[:2]:
+        raise ValueError(f"expected scores {points.shape[:2]}, found {scores.shape}")
+    return points, np.where(np.isfinite(points).all(axis=-1) & (scores > 0), np.clip(scores, 0, 1), 0.0)
 
 
 def checked_picture(image_size, fps) -> tuple[int, int, float]:

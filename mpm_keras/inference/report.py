@@ -146,7 +146,8 @@ def condition_table(rows, predictors) -> str:
     names = [f"{who.replace('_', ' ')} {_HEADINGS[m].removesuffix(' mm')}" for who in predictors for m in metrics]
     lines, group = [["", "condition", "frames", *names]], None
     for row in rows:
-        errors = [f"{row[f'{who}_{m}']:.1f}" for who in predictors for m in metrics]
+        errors = [row.get(f"{who}_{m}") for who in predictors for m in metrics]
+        errors = ["" if error is None else f"{error:.1f}" for error in errors]
         lines.append(["" if row["group"] == group else f"**{row['group']}**", row["condition"], row["frames"], *errors])
         group = row["group"]
     return markdown(lines)

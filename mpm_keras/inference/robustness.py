@@ -7,7 +7,6 @@ back. Errors are root-relative in the frame of the camera, of the joints that th
 """
 
 import dataclasses
-from statistics import NormalDist
 
 import numpy as np
 
@@ -127,9 +126,9 @@ def rolled(body, angle: float) -> np.ndarray:
 
 
 def often(frames, columns, share, sigma, rng) -> np.ndarray:
-    """(frames, columns) bool, true for a share of the time, for spans of a few `sigma` frames."""
+    """(frames, columns) bool, of which a share is true, for spans of a few `sigma` frames."""
     values = wander(frames, columns, sigma, rng)
-    return values < (NormalDist().inv_cdf(share) if share > 0 else -np.inf)
+    return values < np.quantile(values, share) if share > 0 else np.zeros(values.shape, bool)
 
 
 def exchange(found, scores, condition, rng):
@@ -160,6 +159,9 @@ class RuleLifter(PoseLifter):
 
     def lifted(self, pose_2d, hidden, **options):
         return self.rule(pose_2d, hidden)
+
+    def fitted(self, poses, pose_2d, seen):
+        return poses
 
 
 def lift_take(lifter: PoseLifter, take: Take, condition: Condition) -> np.ndarray:

@@ -64,7 +64,8 @@ def evaluate_conditions(config: dict) -> dict:
     for k, condition in enumerate(wanted):
         takes = (take_of(v, condition, c.seconds, c.data_seed) for v in clips_under(condition, c, options, films))
         if takes := [take for take in takes if take is not None]:
-            rows.append(measure(lifters, takes, condition, _STEP))
+            those = {NETWORK: lifter} if condition.options else lifters  # baselines have no options
+            rows.append(measure(those, takes, condition, _STEP))
         bar.update(k + 1, finalize=k + 1 == len(wanted))
     metrics = {
         "network": str(network_folder(lifter.folder)), "split": c.split, "seconds_per_clip": c.seconds,

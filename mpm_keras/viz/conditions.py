@@ -33,8 +33,8 @@ def conditions_figure(path: str | os.PathLike, rows, lifters, title: str = "Erro
             ax.text(-0.01, y + 0.06, last, transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=8.5,
                     color=_INK, weight="bold")  # fmt: skip
         y -= _ROW
-        errors = [row[f"{who}_mpjpe_mm"] for who in lifters]
-        ax.plot([0, max(errors)], [y, y], color=_PALE, lw=0.8, zorder=1)
+        errors = [row.get(f"{who}_mpjpe_mm", float("nan")) for who in lifters]
+        ax.plot([0, max(error for error in errors if error == error)], [y, y], color=_PALE, lw=0.8, zorder=1)
         for error, colour in zip(errors, _COLOURS, strict=False):
             ax.plot(error, y, "o", color=colour, ms=5.5, zorder=2)
         ax.text(-0.01, y, row["condition"], transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=8,

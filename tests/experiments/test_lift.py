@@ -17,8 +17,8 @@ from mpm_keras.models import MPMLifter, save_preset
 SCRIPT = Path(__file__).parents[2] / "experiments" / "lift.py"
 PLAIN = dict(
     layout=None, image_size=None, fps=30.0, video=None, person="main", formats=["npz"], view=False, animation=[],
-    mode="sequence", flip=False, threshold=None, mend=True, smooth="none", steady_bones=False, height=None,
-    trajectory=False, intrinsics=[], camera_pitch=0.0, floor="clip", config=None,
+    mode="sequence", flip=False, threshold=None, fill_seconds=2.0, fit=True, mend=True, smooth="none",
+    steady_bones=False, height=None, trajectory=False, intrinsics=[], camera_pitch=0.0, floor="clip", config=None,
 )  # fmt: skip
 
 

@@ -54,7 +54,8 @@ def test_the_window_is_what_the_lifter_sees(detector, frame, tmp_path):
     batch = {"pose_2d": window.pose_2d[None], "hidden": window.hidden[None]}
     center = to_numpy(lifter.network(batch, training=False)["center"])[0, 0]
     lifted = lifter.lift(
-        points, scores, skeleton="h36m17", image_size=SIZE, fps=lifter.rate, mode="center", flip=False
+        points, scores, skeleton="h36m17", image_size=SIZE, fps=lifter.rate, mode="center", flip=False, fit=False,
+        fill_seconds=0.0,
     )  # fmt: skip
     found = np.linalg.norm(center - center[0], axis=-1)  # a followed camera is turned, lengths are not
     np.testing.assert_allclose(found, np.linalg.norm(lifted.positions_3d[frame], axis=-1), atol=1e-4)

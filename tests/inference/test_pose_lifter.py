@@ -154,3 +154,38 @@ def test_bad_input(lifter):
             lifter.lift(**{"keypoints": points, **PICTURE, **change})
     with pytest.raises(InputError, match="nobody: no such folder, and no preset of that name"):
         PoseLifter.from_preset("nobody")
+
+
+def test_short_gaps_are_put_between_and_still_marked(lifter):
+    rng, time = np.random.default_rng(4), np.arange(40)[:, None, None]
+    points = rng.uniform(250, 500, (1, 17, 2)) + time * rng.uniform(-2, 2, (1, 17, 2))  # even motion
+    scores = np.full((40, 17), 0.9)
+    whole = lifter.lift(points, scores, fit=False, **PICTURE).positions_3d
+    scores[10:20, COCO_17.index("left_wrist")], scores[25:30] = 0.0, 0.0
+    found = lifter.lift(points, scores, fit=False, **PICTURE)
+    np.testing.assert_allclose(found.positions_3d, whole, atol=1e-4)
+    assert found.filled[10:20, H36M_17.index("LWrist")].all() and found.filled[25:30].all()
+    left = lifter.lift(points, scores, fit=False, fill_seconds=0.1, **PICTURE)
+    assert np.abs(left.positions_3d - whole).max() > 1e-3
+    assert (found.assumptions["gaps_filled_seconds"], left.assumptions["gaps_filled_seconds"]) == (2.0, 0.1)
+
+
+def test_poses_are_fitted_to_what_was_seen(lifter, monkeypatch):
+    """A network that says a standing pose whatever it sees: fitted, it reaches for the keypoints."""
+    pose = np.zeros((17, 3), np.float32)
+    for joint, place in {"Knee": (0.1, 0.4), "Foot": (0.1, 0.8), "Shoulder": (0.18, -0.5), "Elbow": (0.25, -0.2),
+                         "Wrist": (0.3, 0.05), "Hip": (0.09, 0.0)}.items():  # fmt: skip
+        for side, sign in (("L", 1), ("R", -1)):
+            pose[H36M_17.index(side + joint), :2] = sign * place[0], place[1]
+    pose[[H36M_17.index(j) for j in ("Spine", "Thorax", "Neck/Nose", "Head")], 1] = -0.25, -0.5, -0.7, -0.8
+    monkeypatch.setattr(lifter, "lifted", lambda pose_2d, hidden, **_: np.repeat(pose[None], len(pose_2d), axis=0))
+    wrist = H36M_17.index("LWrist")
+    raised = pose.copy()
+    raised[wrist] = raised[H36M_17.index("LElbow")] + [0.0, -0.25, 0.0]
+    placed = raised + [0, 0, 4.0]
+    pixels = np.repeat((1280 * placed[None, :, :2] / placed[None, :, 2:] + [640, 360]), 20, axis=0)
+    options = {"skeleton": "h36m17", **PICTURE}
+    fitted, plain = lifter.lift(pixels, **options), lifter.lift(pixels, fit=False, **options)
+    assert fitted.assumptions["fitted_to_keypoints"] and not plain.assumptions["fitted_to_keypoints"]
+    away = [np.linalg.norm(found.positions_3d[:, wrist] - raised[wrist], axis=-1).max() for found in (plain, fitted)]
+    assert away[1] < 0.6 * away[0]
