@@ -83,7 +83,7 @@ def estimate(trials: Trials, plan, samples_per_second: float = 0.0) -> Cost:
         old = speeds or {stage: Speed(samples_per_second) for stage in STAGES}
         speeds = {stage: dataclasses.replace(s, samples_per_second=samples_per_second) for stage, s in old.items()}
         basis = "at the speed given"
-    if not speeds:
+    if not speeds or (by_epochs and any(s.windows is None for s in speeds.values())):
         return Cost(total, done, None, None, basis)
     samples = seconds = 0.0
     for count, parts, before in rounds(plan, len(trials.space)):

@@ -70,17 +70,12 @@ class Trials:
     def find(self, values: dict, budget=Budget()) -> dict | None:
         """The record of a trial that has ended, or None."""
         file = self.file(values, budget)
-        if not file.exists():
-            return None
-        try:
-            return dict(json.loads(file.read_text()))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{file}: expected the record of a trial ({error}); remove it") from error
+        return read_record(file) if file.exists() else None
 
     def all(self) -> list[dict]:
         """The records of all trials that have ended, in the order of their settings."""
         files = sorted((self.folder / "trials").glob("*.json"))
-        records = [json.loads(file.read_text()) for file in files]
+        records = [read_record(file) for file in files]
         order = {name: d.values for name, d in zip(self.space.names, self.space.dimensions, strict=True)}
 
         def place(record):
@@ -91,7 +86,7 @@ class Trials:
     def forget_failures(self):
         """Removes the records of trials that failed, so that they run again."""
         for file in (self.folder / "trials").glob("*.json"):
-            if json.loads(file.read_text())["status"] == FAILED:
+            if read_record(file)["status"] == FAILED:
                 file.unlink()
 
     def result(self, values: dict, budget=Budget()) -> dict:
@@ -136,6 +131,14 @@ class Trials:
         settings = {**self.settings["finetune"], **self.space.of_stage(values, "finetune")}
         workdir = self.folder / "runs" / f"finetune_{key_of(values)}{budget.suffix}"
         yield "finetune", workdir, {**budget.of_settings(settings), "pretrained": os.path.abspath(pretrained)}
+
+
+def read_record(file: Path) -> dict:
+    """The record of a trial. Raises `InputError` where the file was damaged; it is written whole or not at all."""
+    try:
+        return {**json.loads(file.read_text())}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file}: expected the record of a trial ({error}); remove it") from error
 
 
 def best_of(records: list[dict]) -> dict | None:

@@ -11,6 +11,7 @@ import dataclasses
 import math
 import random
 import time
+import warnings
 
 import grpc
 import keras_tuner as kt
@@ -166,6 +167,11 @@ class RandomOracle(Fresh, Journaled, kt.oracles.RandomSearchOracle):
 
 class BayesianOracle(Fresh, Journaled, kt.oracles.BayesianOptimizationOracle):
     """A Gaussian process decides what to try; its first trials are random."""
+
+    def populate_space(self, trial_id):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of scikit-learn, about a process that has seen few points
+            return super().populate_space(trial_id)
 
 
 class HyperbandOracle(Journaled, kt.oracles.HyperbandOracle):

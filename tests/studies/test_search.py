@@ -213,3 +213,10 @@ def test_a_chief_that_cannot_listen_says_so(tmp_path, monkeypatch):
         monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(taken.getsockname()[1]))
         with pytest.raises(InputError, match="cannot listen at 127.0.0.1:"):
             search(tmp_path, FakeRuns(bowl))
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    search(tmp_path, FakeRuns(bowl))
+    (tmp_path / "trials" / "spatial_mask-5_temporal_mask-0.6.json").write_text('{"values"')
+    with pytest.raises(InputError, match="spatial_mask-5_temporal_mask-0.6.json: expected the record of a trial"):
+        search(tmp_path, FakeRuns(bowl))
