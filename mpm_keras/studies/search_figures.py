@@ -115,7 +115,7 @@ def draw_layers(folder: Path, space: Space, records: list[dict]):
         textcoords="offset points", ha="center", va="top", color="tab:red", weight="bold",
     )  # fmt: skip
     axes.set_xticks(first.values)
-    axes.margins(y=0.16)
+    axes.margins(x=0.08, y=0.16)
     axes.set_xlabel(LABELS.get(first.name, first.name))
     axes.set_ylabel(RESULT)
     axes.grid(alpha=0.3)
