@@ -108,8 +108,8 @@ def lead(name, config, trials: Trials, role: Role, draw) -> dict:
     plan = make_plan(config, tuners)
     cost = estimate(trials, plan, config["samples_per_second"])
     print(cost.text(), flush=True)
-    progress = Progress(trials, plan.full, cost)
-    tuner = tuners.make_tuner(plan, trials, journal, folder / "kerastuner", role.name, progress.ended)
+    ended = Progress(trials, plan.full, cost).ended if config["progress"] else None
+    tuner = tuners.make_tuner(plan, trials, journal, folder / "kerastuner", role.name, ended)
     tuner.search()
     records = trials.all()
     if best_of(records) is None:
