@@ -59,6 +59,10 @@ def main(words):
     config = command_line.settings()
     from mpm_keras.studies.ablate_run import run_table
 
+    if not config["render"]:
+        from mpm_keras.data.sources import check_archives  # imports Keras
+
+        check_archives([*config["data"], *config["finetune_data"]])
     stem, failures = run_table(words, config, " ".join(["python", "experiments/ablate.py", *sys.argv[1:]]))
     print(f"{stem.with_suffix('.md').read_text()}\n{stem}.md")
     if failures:

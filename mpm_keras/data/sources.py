@@ -117,6 +117,13 @@ def load_views(paths, options: SourceOptions) -> list[Views]:
     return _told_apart([(path, _views(path, _read(path, options), options)) for path in paths])
 
 
+def check_archives(paths):
+    """Reads the archives among sources and forgets them, for those who start many runs. Raises `InputError`."""
+    for path in paths:
+        if str(path).lower().endswith(".npz") and Path(path).is_file():
+            _read(path, SourceOptions())
+
+
 def _told_apart(parts) -> list[Views]:
     """The views of (path, views); those whose name another source uses too get their source's path in front."""
     uses = Counter(name for _, views in parts for name in views.names)

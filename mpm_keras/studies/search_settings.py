@@ -105,7 +105,10 @@ def choices(config: dict, name: str, known: list[str]) -> tuple:
 
 
 def check_sources(sources: list[str]):
-    """Raises `InputError` for a file that is not there; the trials say what else is wrong with it."""
+    """Raises `InputError` for a file that is not there and a bad archive; trials say what is wrong with other files."""
+    from mpm_keras.data.sources import check_archives  # imports Keras
+
     for source in sources:
         if source != "synthetic" and not Path(source).exists():
             raise InputError(f"--data: no such file or folder: {source}")
+    check_archives(sources)
