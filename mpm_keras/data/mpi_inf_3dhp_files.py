@@ -1,6 +1,7 @@
 """The file formats of MPI-INF-3DHP: MATLAB 5, MATLAB 7.3 (HDF5), and its camera calibration."""
 
 import io
+import itertools
 import math
 import os
 import struct
@@ -17,7 +18,8 @@ from mpm_keras.files import UNREADABLE
 # A file may unpack to so much, plus EXPANSION times its size.
 ALLOWANCE, EXPANSION = 32 << 20, 50
 _DAMAGED = (*UNREADABLE, IndexError, AttributeError, struct.error, UnicodeError, ArithmeticError)
-_COMPRESSED = 15  # miCOMPRESSED
+_MATRIX, _COMPRESSED = 14, 15  # miMATRIX, miCOMPRESSED
+_CELL, _NUMBERS = 1, range(6, 16)  # classes of arrays
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: what MATLAB writes
 
 
@@ -34,7 +36,7 @@ def read_mat5(path, names) -> dict[str, list]:
     with named(path, "a MATLAB 5 file", (*_DAMAGED, MatReadError)), warnings.catch_warnings():
         warnings.simplefilter("error", MatReadWarning)
         data = Path(path).read_bytes()
-        _check_unpacked_size(data)
+        _check_mat5(data, set(names))
         variables = loadmat(io.BytesIO(data), variable_names=list(names))
         for name in names:
             cell = variables.get(name)
@@ -44,26 +46,60 @@ def read_mat5(path, names) -> dict[str, list]:
         return {name: list(variables[name].reshape(-1)) for name in names}
 
 
-def _check_unpacked_size(data: bytes):
-    """Unpacks the compressed elements of a MATLAB 5 file piece by piece, keeping nothing."""
+def _check_mat5(data: bytes, names):
+    """Refuses a MATLAB 5 file that unpacks to too much, or whose variables of some names are not cells of numbers."""
     if len(data) < 136 or data[126:128] not in (b"IM", b"MI"):
         raise InputError("not a MATLAB 5 file")
-    order = "<" if data[126:128] == b"IM" else ">"
-    limit, unpacked, at = ALLOWANCE + EXPANSION * len(data), 0, 128
-    while at + 8 <= len(data):
+    order, limit, unpacked = "<" if data[126:128] == b"IM" else ">", ALLOWANCE + EXPANSION * len(data), 0
+    for kind, start, end in _elements(data, order, 128, len(data)):
+        if kind != _COMPRESSED:
+            _check_variable(data, order, kind, start, end, names)
+            continue
+        stream = zlib.decompressobj()
+        element = stream.decompress(data[start:end], limit - unpacked + 1)
+        unpacked += len(element)
+        if unpacked > limit:
+            raise InputError(f"unpacks to over {limit} bytes from {len(data)}; refused")
+        if not stream.eof:
+            raise InputError(f"truncated: the compressed element at byte {start - 8} does not end")
+        for inner in _elements(element, order, 0, len(element)):
+            _check_variable(element, order, *inner, names)
+
+
+def _elements(data: bytes, order: str, at: int, end: int):
+    """(type, start, end) of the elements between two places."""
+    while at + 8 <= end:
         kind, count = struct.unpack_from(f"{order}II", data, at)
-        if count > len(data) - at - 8:
-            raise InputError(f"truncated: an element of {count} bytes begins at byte {at} of {len(data)}")
-        if kind == _COMPRESSED:
-            stream, piece = zlib.decompressobj(), data[at + 8 : at + 8 + count]
-            while piece:
-                unpacked += len(stream.decompress(piece, 1 << 20))
-                if unpacked > limit:
-                    raise InputError(f"unpacks to over {limit} bytes from {len(data)}; refused")
-                piece = stream.unconsumed_tail
-            if not stream.eof:
-                raise InputError(f"truncated: the compressed element at byte {at} does not end")
-        at += 8 + count
+        small = kind >> 16  # bytes of data in the place of their number
+        start, kind, count = (at + 4, kind & 0xFFFF, small) if small else (at + 8, kind, count)
+        if count > (4 if small else end - start):
+            raise InputError(f"truncated: an element of {count} bytes begins at byte {at} of {end}")
+        yield kind, start, start + count
+        at = at + 8 if small else start + count + (-count % 8 if kind != _COMPRESSED else 0)
+
+
+def _check_variable(data, order, kind, start, end, names):
+    """Refuses a variable that claims more cells than it has bytes for: SciPy makes them all before it reads one."""
+    parts = _elements(data, order, start, end)
+    header = [data[begin:stop] for _, begin, stop in itertools.islice(parts, 3)]
+    if kind != _MATRIX or len(header) < 3 or header[2].decode("latin-1") not in names:
+        return
+    if _class_of(order, header[0]) != _CELL:
+        return  # the caller says so
+    if math.prod(_integers(order, header[1])) * 8 > end - start:
+        raise InputError(f"claims {_integers(order, header[1])} cells in {end - start} bytes; refused")
+    for _, begin, stop in parts:
+        flags = next(_elements(data, order, begin, stop), None)
+        if flags and _class_of(order, data[flags[1] : flags[2]]) not in _NUMBERS:
+            raise InputError("expected cells of numbers")
+
+
+def _integers(order, data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"{order}{len(data) // 4}i", data[: len(data) // 4 * 4])
+
+
+def _class_of(order, flags: bytes) -> int:
+    return _integers(order, flags)[0] & 0xFF if len(flags) >= 4 else 0
 
 
 def read_hdf5(path, names) -> dict[str, np.ndarray]:

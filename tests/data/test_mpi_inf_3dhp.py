@@ -1,10 +1,14 @@
 """The readers of MPI-INF-3DHP on small files in its layouts, with numbers of our own."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from fuzzing import CASES, fuzz
 
 from mpm_keras.data.mpi_inf_3dhp import JOINTS_17, JOINTS_28, read, read_sequences
+from mpm_keras.data.mpi_inf_3dhp_files import read_mat5
 from mpm_keras.errors import InputError
 from mpm_keras.skeletons import H36M_17
 
@@ -210,6 +214,33 @@ def test_bombs_are_refused(tmp_path):
     path = write_annot(tmp_path / "S1" / "Seq1", annot2=cells)
     with pytest.raises(InputError, match="unpacks to over"):
         read(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("shape", [(1, 10**9), (2**31 - 1, 2**31 - 1)])
+def test_cells_that_are_not_there_take_no_memory(tmp_path, shape, compressed):
+    """SciPy makes an array of all of them before it reads the first."""
+    from scipy.io import savemat
+
+    cells = np.empty((1, 2), object)
+    cells[:] = [[np.zeros((2, 3)), np.ones((2, 3))]]
+    savemat(tmp_path / "annot.mat", {"annot2": cells})
+    data = (tmp_path / "annot.mat").read_bytes()
+    claim = data.replace(struct.pack("<IIii", 5, 8, 1, 2), struct.pack("<IIii", 5, 8, *shape), 1)
+    assert claim != data
+    if compressed:
+        element = zlib.compress(claim[128:])
+        claim = claim[:128] + struct.pack("<II", 15, len(element)) + element
+    (tmp_path / "annot.mat").write_bytes(claim)
+    with pytest.raises(InputError, match=rf"claims \({shape[0]}, {shape[1]}\) cells in \d+ bytes; refused"):
+        read_mat5(tmp_path / "annot.mat", ["annot2"])
+    savemat(tmp_path / "annot.mat", {"annot2": cells}, do_compression=compressed)
+    np.testing.assert_array_equal(read_mat5(tmp_path / "annot.mat", ["annot2"])["annot2"][1], np.ones((2, 3)))
+    inner = np.empty((1, 1), object)
+    inner[0, 0] = cells
+    savemat(tmp_path / "annot.mat", {"annot2": inner}, do_compression=compressed)
+    with pytest.raises(InputError, match="expected cells of numbers"):
+        read_mat5(tmp_path / "annot.mat", ["annot2"])
 
 
 @pytest.mark.parametrize("kind", ["annot", "test", "train_archive", "test_archive"])

@@ -21,15 +21,18 @@ from script_runs import contents, run_script
 from mpm_keras.models import MPMLifter, MPMPretrainer, save_preset
 from mpm_keras.models.presets import sha256
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "bad_input.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "bad_input.md"
 SIZE = dict(frames=9, joints=17, layers=1, width=8, encoder_width=8, heads=2, feed_forward=8)
 TINY = ["--frames=9", "--layers=1", "--width=8", "--encoder_width=8", "--noprogress", "--workdir=run"]
 SEEN = ["--fps=30", "--image_size=1280x720"]
 WITH_CONFIG = (
-    "complete", "convert_checkpoint", "evaluate", "evaluate_3dhp", "explain", "finetune", "lift", "make_preset",
-    "prepare_data", "pretrain", "refine", "summarize",
+    "ablate", "complete", "convert_checkpoint", "evaluate", "evaluate_3dhp", "evaluate_noise", "explain", "finetune",
+    "inspect_lift", "layer_search", "lift", "make_preset", "mask_search", "prepare_data", "pretrain", "refine",
+    "summarize",
 )  # fmt: skip
-POSITIONAL = {"convert_checkpoint", "evaluate_3dhp", "explain", "lift", "prepare_data"}
+POSITIONAL = {"ablate", "convert_checkpoint", "evaluate_3dhp", "explain", "inspect_lift", "lift", "prepare_data"}
+READ_NO_FILES = {"soak"}
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="one backend is enough for scripts")
 
@@ -67,7 +70,8 @@ def inputs(good: Path) -> list[tuple]:
     """(script, what is bad, name of the bad file, its kind or the good preset, arguments for its path)."""
     views, lifter, walk = good / "views.npz", good / "lifter", good / "walk.json"
     data = {"pretrain": TINY, "finetune": TINY, "complete": TINY}
-    data |= {script: [f"--network={lifter}", "--workdir=run"] for script in ("refine", "evaluate")}
+    data |= {script: [f"--network={lifter}", "--workdir=run"] for script in ("refine", "evaluate", "evaluate_noise")}
+    data |= {"mask_search": ["--workdir=run"], "layer_search": ["--workdir=run"], "ablate": ["tasks", "--workdir=run"]}
     found = [
         (script, "--data", "views.npz", bad_files.views(good), lambda bad, more=more: [f"--data={bad}", *more])
         for script, more in data.items()
@@ -77,9 +81,11 @@ def inputs(good: Path) -> list[tuple]:
         ("complete", "--pretrained", "pretrainer", [f"--data={views}", *TINY]),
         ("refine", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
         ("evaluate", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
+        ("evaluate_noise", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
         ("evaluate_3dhp", "--network", "lifter", [good / "data_test_3dhp.npz", "--workdir=run"]),
         ("lift", "--preset", "lifter", [walk, *SEEN, "--out=out"]),
         ("explain", "--preset", "lifter", [walk, *SEEN, "--out=out"]),
+        ("inspect_lift", "--preset", "lifter", [walk, *SEEN, "--out=out"]),
         ("export", "--network", "lifter", ["--format=tf_saved_model", "--out=out"]),
         ("make_preset", "--network", "lifter", ["--out=out"]),
         ("make_preset", "--completion", "pretrainer", [f"--network={lifter}", "--out=out"]),
@@ -92,6 +98,7 @@ def inputs(good: Path) -> list[tuple]:
         ("evaluate_3dhp", "PATH", "data_test_3dhp.npz", bad_files.mpi_inf_3dhp(), [f"--network={lifter}"]),
         ("lift", "KEYPOINTS", "walk.json", bad_files.mmpose(), [f"--preset={lifter}", *SEEN, "--out=out"]),
         ("explain", "KEYPOINTS", "walk.json", bad_files.mmpose(), [f"--preset={lifter}", *SEEN, "--out=out"]),
+        ("inspect_lift", "KEYPOINTS", "walk.json", bad_files.mmpose(), [f"--preset={lifter}", *SEEN, "--out=out"]),
         (
             "convert_checkpoint", "CHECKPOINT", "a.safetensors",
             bad_files.safetensors(random_state("stage2", layers=1)), ["--out=out"],
@@ -163,7 +170,12 @@ def tried(script, name, kind, arguments, damage, folder) -> tuple[str, str]:
     return line.removeprefix(f"{script}.py: "), "; ".join(filter(None, wrong))
 
 
-@pytest.mark.slow  # some 250 cases; half a minute
+def test_no_script_is_left_out(good):
+    scripts = {path.stem for folder in ("experiments", "tuning") for path in (ROOT / folder).glob("*.py")}
+    assert scripts == {row[0] for row in inputs(good)} | READ_NO_FILES
+
+
+@pytest.mark.slow  # some 350 cases; half a minute
 def test_every_bad_input_ends_in_one_line_and_the_page_says_so(good, tmp_path, monkeypatch):
     rows, failures = [], []
     for number, (script, what, name, kind, arguments) in enumerate(inputs(good)):
