@@ -18,6 +18,8 @@ EXIT_BAD_INPUT = 2
 LAUNCHED = "MPM_KERAS_LAUNCHED"  # in the environment of processes that this command started for its devices
 EXIT_INTERRUPTED = 130  # as shells report SIGINT
 EXIT_RUN_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped from outside, the same command goes on
+# A disk that is full, beyond its quota, read-only (as a disk becomes on errors) or broken, and what one may not write.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM)
 BACKENDS = ("tensorflow", "jax", "torch")
 MOST = 2**31 - 1  # of numbers that only count or seed
 # Together, these would fill the memory long before a message: {flags: (largest product, what it is)}.
@@ -374,9 +376,9 @@ def run(main, positional=None):
         except KeyboardInterrupt as error:
             fail_together(error if error.args else "interrupted", EXIT_INTERRUPTED)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in DISK_ERRORS:
                 raise
-            fail(f"{error.filename or 'the disk'}: no space left; what was saved before is whole", code=1)
+            fail(f"{error.filename or 'the disk'}: {error.strerror}; what was saved before is whole", code=1)
         except Exception:
             if not among_others():
                 raise
