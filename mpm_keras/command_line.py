@@ -169,9 +169,9 @@ def define_training_flags(learning_rate):
         "pipeline",
         "auto",
         ["auto", "numpy", "tfdata", "device"],
-        "Who prepares batches: NumPy, tf.data, or the device, where all frames then live. auto is the device where there "
-        "is an accelerator and the frames fit, else tf.data with the TensorFlow backend and NumPy elsewhere. All give "
-        "the same.",
+        "Who prepares batches: NumPy, tf.data, or the device, where all frames then live. auto is the device where "
+        "there is an accelerator and the frames fit, else tf.data with the TensorFlow backend and NumPy elsewhere. All "
+        "give the same.",
     )
     flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile with XLA; auto leaves it to Keras.")
     flags.DEFINE_integer("keep", 3, "Checkpoints to keep.", lower_bound=1)

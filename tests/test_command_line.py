@@ -12,12 +12,6 @@ from mpm_keras.errors import InputError, Preempted
 pytestmark = pytest.mark.numpy_only
 
 
-def system_error(number, *path) -> OSError:
-    return OSError(
-        number, {errno.ENOSPC: "No space left on device", errno.EROFS: "Read-only file system"}[number], *path
-    )
-
-
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
@@ -26,8 +20,16 @@ def system_error(number, *path) -> OSError:
         (Preempted("stopped by SIGTERM; saved"), 75, "stopped by SIGTERM; saved"),
         (KeyboardInterrupt("stopped by SIGINT; saved"), 130, "stopped by SIGINT; saved"),
         (KeyboardInterrupt(), 130, "interrupted"),
-        (system_error(errno.ENOSPC), 1, "the disk: No space left on device; what was saved before is whole"),
-        (system_error(errno.EROFS, "a.csv"), 1, "a.csv: Read-only file system; what was saved before is whole"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            1,
+            "the disk: No space left on device; what was saved before is whole",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "a.csv"),
+            1,
+            "a.csv: Read-only file system; what was saved before is whole",
+        ),
     ],
 )
 def test_every_end_is_one_line_and_a_code(error, code, line, monkeypatch, capsys):
@@ -48,5 +50,9 @@ def test_what_is_a_bug_comes_through(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pretrain.py"])
     monkeypatch.setattr("absl.app.run", plain_run)
     monkeypatch.setattr(command_line, "check_backend", lambda: None)
+
+    def main():
+        raise FileNotFoundError("a file that is ours")
+
     with pytest.raises(FileNotFoundError):
-        command_line.run(lambda: open("/nowhere/at/all"))
+        command_line.run(main)
