@@ -29,7 +29,8 @@ CONFIG = {
 BATCH, VALIDATION, LOG = "on_train_batch_begin", "on_test_batch_begin", "append"
 WEIGHTS, PRESET, SAVE = "atomic_write", "write_json", "save"  # the two files of the network, and a checkpoint
 EVENTS = {
-    BATCH: RunProgress, VALIDATION: RunProgress, LOG: JsonLines, WEIGHTS: presets, PRESET: presets, SAVE: CheckpointFolder,
+    BATCH: RunProgress, VALIDATION: RunProgress, LOG: JsonLines, WEIGHTS: presets, PRESET: presets,
+    SAVE: CheckpointFolder,
 }  # fmt: skip
 # What each life gets to see; the last of it is what it dies before.
 LIVES = (
