@@ -99,8 +99,8 @@ def foot_figures(poses, keypoints_2d, fps: float, skeleton: Skeleton, trajectory
         `standing_frames` and `foot_slide_mm_s`, median speed of a standing ankle in the camera frame.
         Speeds are None where nobody stands.
     """
-    extent = np.nanmax(keypoints_2d[..., 1], axis=1) - np.nanmin(keypoints_2d[..., 1], axis=1)
-    height = np.nanmedian(extent) if np.isfinite(extent).any() else np.nan
+    rows = keypoints_2d[np.isfinite(keypoints_2d).all(axis=-1).any(axis=1), :, 1]
+    height = np.median(np.nanmax(rows, axis=1) - np.nanmin(rows, axis=1)) if len(rows) else np.nan
     feet = [skeleton.index(name) for name in ("LFoot", "RFoot")]
     rest = [standing(keypoints_2d[:, foot] / height, fps) for foot in feet]
     both = rest[0] & rest[1]
