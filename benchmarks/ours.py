@@ -1,5 +1,6 @@
 """What this project does in each case, on the backend that the environment names: by the paths that users take."""
 
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from mpm_keras.training.finetuning import LiftTrainer
 from mpm_keras.training.loop import fit, make_pipeline
 from mpm_keras.training.loss_watch import LossWatch
 from mpm_keras.training.pretraining import PretrainTrainer
+
+
+class Enough(Exception):
+    """No more rounds; ends `fit`, which would go on up to its last epoch."""
 
 
 class Pace(keras.callbacks.Callback):
@@ -49,7 +54,8 @@ class Pace(keras.callbacks.Callback):
         self.left, self.clock = self.count, Clock()
 
     def await_round(self):
-        self.model.stop_training = not self.rounds.wanted()
+        if not self.rounds.wanted():
+            raise Enough
 
 
 def trainer_of(case: Case):
@@ -76,7 +82,8 @@ def train(case, who, rounds):
         progress = RunProgress(checkpoints, training.num_steps, updates, Position(), seconds=1e9)
         watch = LossWatch(progress, Path(folder) / "events.jsonl")
         callbacks = [watch, Pace(rounds, case.batch_size)]
-        fit(trainer, training, epochs=10_000, progress=progress, callbacks=callbacks, verbose=0)
+        with contextlib.suppress(Enough):
+            fit(trainer, training, epochs=10_000, progress=progress, callbacks=callbacks, verbose=0)
 
 
 def lifter_of(case: Case) -> MPMLifter:

@@ -11,7 +11,6 @@ from material import Case
 from worker import MARK
 
 WORKER = Path(__file__).with_name("worker.py")
-PATIENCE = 1800  # seconds that a first step, compilation included, may take
 
 
 class Failed(Exception):
@@ -46,11 +45,9 @@ class Contestant:
         return found["units"] / found["seconds"], found["units"] / max(found["cpu_seconds"], 1e-9)
 
     def end(self) -> dict:
-        """Ends the process. Returns its memory."""
+        """No more rounds. Returns the memory that the process took."""
         self.say("")
-        found = self.hear()
-        self.process.wait()
-        return found
+        return self.hear()
 
     def say(self, line):
         self.process.stdin.write(line + "\n")
@@ -61,7 +58,12 @@ class Contestant:
         self.process.communicate()
 
 
-def race(names, case: Case, rounds: int, note=print) -> list[dict]:
+def note(line):
+    """Progress, beside the results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def race(names, case: Case, rounds: int) -> list[dict]:
     """All contestants at a case.
 
     Args:
@@ -80,7 +82,8 @@ def race(names, case: Case, rounds: int, note=print) -> list[dict]:
             except Failed as failure:
                 note(f"{case.name}: {who} failed ({failure})")
         for contestant in [*running] * rounds:
-            rates.setdefault(contestant.who, []).append(contestant.round())
+            rates.setdefault(contestant.who, []).append(rate := contestant.round())
+            note(f"{case.name}: {contestant.who} {rate[0]:.4g}/s, {rate[1]:.4g} per second of processor time")
         for contestant in running:
             memory = contestant.end()
             facts = {**dataclasses.asdict(case), **contestant.facts, **memory}

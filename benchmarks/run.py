@@ -37,6 +37,7 @@ def parse(arguments=None):
         kind = type(value)
         parser.add_argument(f"--{name}", type=kind, help=f"default {value}; with --quick {QUICK[name]}")
     parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--cores", type=int, help="keep to so many cores (Linux); one makes cpu ratios exact")
     parser.add_argument("--out", type=Path, default=Path("runs/speed"))
     options = parser.parse_args(arguments)
     for name, value in (QUICK if options.quick else FULL).items():
@@ -96,7 +97,9 @@ def machine() -> dict:
 def main():
     options = parse()
     options.out.mkdir(parents=True, exist_ok=True)
-    found = {"machine": machine(), "load": os.getloadavg()[0], "results": []}
+    if options.cores:  # before any worker starts: they inherit it, and their libraries count what they may use
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.cores :])
+    found = {"machine": machine(), "cores": options.cores or os.cpu_count(), "load": os.getloadavg()[0], "results": []}
     for what in options.what:
         if what == "startup":
             found["startup"] = startup(options.backends, options.rounds)
