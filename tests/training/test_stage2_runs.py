@@ -24,7 +24,8 @@ SMALL = dict(
     synthetic_clips=12, window_step=50, flip=True, learning_rate=1e-3, lr_decay=0.97, weight_decay=0.01,
     dtype="float32", pipeline="numpy", jit_compile="auto", keep=3, progress=False, width=16, encoder_width=16,
     dropout=0.1, detector="none", normalization="screen", without_licenses=[], checkpoint_seconds=300.0,
-    skip_bad_batches=0, deterministic=False,
+    skip_bad_batches=0, deterministic=False, train_share=None, lr_decay_steps=None, devices=1, processes="auto",
+    heads=8,
 )  # fmt: skip
 STAGE_1 = dict(
     spatial_mask=5, temporal_mask=0.6, mask_strategy="spatiotemporal", schedule="alternate", weight_2d=2.0,
@@ -32,7 +33,7 @@ STAGE_1 = dict(
 )  # fmt: skip
 STAGE_2 = dict(
     pretrained=None, freeze="none", occlusion="none", confidence_threshold=0.0, weight_center=1.0,
-    weight_sequence=1.0, encoder_dropout=0.2,
+    weight_sequence=1.0, encoder_dropout=0.2, decoder="stage2",
 )  # fmt: skip
 
 
