@@ -157,13 +157,13 @@ def assert_same_run(folder, alone):
 def test_two_devices_go_on_with_a_run_of_one_and_end_as_one_does(alone, tmp_path):
     """Masks and dropout included: they are those of the global batch."""
     folder = half_done(alone, tmp_path / "run")
-    ended = subprocess.run(command(folder, "--steps=8", "--devices=2"), capture_output=True, text=True, timeout=600)
+    ended = subprocess.run(command(folder, "--steps=8", "--devices=2"), capture_output=True, text=True, timeout=1200)
     assert ended.returncode == 0, ended.stderr
     assert_same_run(folder, alone)
 
 
 def wait_for_checkpoint(folder):
-    until = time.monotonic() + 300
+    until = time.monotonic() + 600
     while not list(folder.glob("checkpoints/state-*.npz")):
         assert time.monotonic() < until
         time.sleep(0.2)
