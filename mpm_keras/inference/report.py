@@ -13,6 +13,7 @@ _HEADINGS = {
     "auc": "AUC %", VELOCITY: "velocity mm/frame", "ms_per_frame": "speed ms/frame",
 }  # fmt: skip
 _SHARES = ("pck_150mm", "auc")
+_IN_TABLES = ("mpjpe_mm", "n_mpjpe_mm", "p_mpjpe_mm")  # of Markdown
 
 
 def nested(evaluations: dict, skeleton) -> dict:
@@ -142,12 +143,9 @@ def markdown(lines) -> str:
 
 def condition_table(rows, predictors) -> str:
     """Rows of `robustness.measure` as Markdown: MPJPE, N-MPJPE and P-MPJPE of each lifter, mm."""
-    metrics = ("mpjpe_mm", "n_mpjpe_mm", "p_mpjpe_mm")
-    names = [f"{who.replace('_', ' ')} {_HEADINGS[m].removesuffix(' mm')}" for who in predictors for m in metrics]
-    lines, group = [["", "condition", "frames", *names]], None
+    lines, group = [["", "condition", "frames", *_columns(predictors, _IN_TABLES)]], None
     for row in rows:
-        errors = [row.get(f"{who}_{m}") for who in predictors for m in metrics]
-        errors = ["" if error is None else f"{error:.1f}" for error in errors]
+        errors = [_rounded(row.get(f"{who}_{m}")) for who in predictors for m in _IN_TABLES]
         lines.append(["" if row["group"] == group else f"**{row['group']}**", row["condition"], row["frames"], *errors])
         group = row["group"]
     return markdown(lines)
@@ -163,19 +161,21 @@ def group_table(report: dict, predictors, kind: str, most: int = 0) -> str:
         most: groups to show, half of them the best and half the worst; 0 for all.
     """
     groups = report[f"per_{kind}"]
-    metrics = [
-        m for m in ("mpjpe_mm", "n_mpjpe_mm", "p_mpjpe_mm") if f"{predictors[0]}_{m}" in next(iter(groups.values()))
-    ]
+    some = next(iter(groups.values()))
+    metrics = [m for m in _IN_TABLES if f"{predictors[0]}_{m}" in some]
     names = sorted(groups, key=lambda name: groups[name][f"{predictors[0]}_{metrics[0]}"])
-    heads = [f"{who.replace('_', ' ')} {_HEADINGS[m].removesuffix(' mm')}" for who in predictors for m in metrics]
-    lines = [
-        [
-            name,
-            groups[name]["frames"],
-            *(_shown(m, groups[name].get(f"{who}_{m}")) for who in predictors for m in metrics),
-        ]
-        for name in names
-    ]
+    lines = []
+    for name in names:
+        errors = [_rounded(groups[name].get(f"{who}_{m}")) for who in predictors for m in metrics]
+        lines.append([name, groups[name]["frames"], *errors])
     if most and len(lines) > most:
-        lines = [*lines[: most // 2], ["…", "", *[""] * len(heads)], *lines[most // 2 - most :]]
-    return markdown([[kind, "frames", *heads], *lines])
+        lines = [*lines[: most // 2], ["…"] + [""] * (len(lines[0]) - 1), *lines[most // 2 - most :]]
+    return markdown([[kind, "frames", *_columns(predictors, metrics)], *lines])
+
+
+def _columns(predictors, metrics) -> list[str]:
+    return [f"{who.replace('_', ' ')} {_HEADINGS[m].removesuffix(' mm')}" for who in predictors for m in metrics]
+
+
+def _rounded(error) -> str:
+    return "" if error is None else f"{error:.1f}"
