@@ -75,4 +75,4 @@ def batches(case: Case):
 
 def windows(case: Case) -> np.ndarray:
     """(B, F, J, 2) float32 for inference."""
-    return np.stack([clips(case.frames)[0][0]] * case.batch_size) if case.frames <= CLIP else None
+    return np.stack([clips(CLIP)[0][0][: case.frames]] * case.batch_size)
