@@ -46,7 +46,10 @@ flags.DEFINE_float(
     1.0,
 )
 flags.DEFINE_enum(
-    "detector", None, ["none", "exact", "noisy"], "Who sees the 2D, as in finetune.py. By default as in training."
+    "detector",
+    None,
+    ["none", "exact", "noisy", "occluded"],
+    "Who sees the 2D, as in finetune.py. By default as in training.",
 )
 flags.DEFINE_integer(
     "nearest",

@@ -119,9 +119,9 @@ def define_data_flags(cameras=2):
     flags.DEFINE_enum(
         "detector",
         "none",
-        ["none", "exact", "noisy"],
+        ["none", "exact", "noisy", "occluded"],
         "Who sees the 2D: the projected joints of the source, or the joints of a detector as in lift.py, under wide "
-        "ranges of cameras, exact or with a detector's errors.",
+        "ranges of cameras: exact, with a detector's errors, or with limbs besides that some films never show.",
     )
     flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
     flags.DEFINE_list(

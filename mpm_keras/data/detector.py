@@ -34,6 +34,13 @@ SIDES = {
     "arms": ("shoulder", "elbow", "wrist"),
     "body": ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "eye", "ear"),
 }
+_FEET = [i for i, joint in enumerate(COCO_17.joints) if joint.endswith("ankle")]
+_SHINS = [i for i, joint in enumerate(COCO_17.joints) if joint.endswith(("knee", "ankle"))]
+# What a film may never show: limbs behind something, or what lies below the picture's edge.
+_UNSEEN = [
+    *COCO_17.limbs.values(), COCO_17.limb("left_leg", "right_leg"), COCO_17.limb("left_arm", "right_arm"),
+    COCO_17.limb("left_arm", "left_leg"), COCO_17.limb("right_arm", "right_leg"), _SHINS, _FEET,
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +61,7 @@ class DetectorNoise:
         exchanged: share of views in which left and right change places now and then.
         slow: share of views filmed at one of `rates` frames a second and interpolated.
         focal: standard deviation of the logarithm of the assumed over the true focal length.
+        unseen: share of views in which a limb or more is never found.
     """
 
     level: tuple[float, float] = (0.3, 2.0)
@@ -71,11 +79,14 @@ class DetectorNoise:
     slow: float = 0.3
     rates: tuple[float, ...] = (15.0, 24.0, 30.0)
     focal: float = 0.15
+    unseen: float = 0.0
 
 
 EXACT = DetectorNoise(
     level=(1e-9, 1e-9), outliers=0.0, occlusions=0.0, lost=0.0, exchanged=0.0, slow=0.0, focal=0.0
 )  # fmt: skip
+# By the names of `--detector`.
+DETECTOR_NOISE = {"exact": EXACT, "noisy": DetectorNoise(), "occluded": DetectorNoise(unseen=0.25)}
 
 
 def detect(views: Views, noise: DetectorNoise | None = None, seed: int = 0) -> Views:
@@ -179,6 +190,8 @@ def observe(pixels, fps, noise, rng) -> tuple[np.ndarray, np.ndarray]:
         scores[gap] = 0.0
     if rng.random() < noise.slow:
         found, scores = at_rate(found, scores, fps, rng.choice(noise.rates))
+    if noise.unseen and rng.random() < noise.unseen:
+        scores[:, list(_UNSEEN[rng.integers(len(_UNSEEN))])] = 0.0
     scores = np.where(scores > 0.05, scores, 0.0)
     return np.where(scores[..., None] > 0, found, np.nan), scores
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mpm_keras.data.archive import MOTION, archive_kind
 from mpm_keras.data.cameras import CameraRanges, film
-from mpm_keras.data.detector import EXACT, WIDE_RANGES, DetectorNoise, detect
+from mpm_keras.data.detector import DETECTOR_NOISE, WIDE_RANGES, detect
 from mpm_keras.data.foreign import named
 from mpm_keras.data.mixtures import weights_of
 from mpm_keras.data.motion import Motion
@@ -35,7 +35,8 @@ class SourceOptions:
         cameras: virtual cameras per clip of 3D motion.
         ranges: what they are drawn from; None for `WIDE_RANGES` with a detector, and narrow ones without.
         detector: who sees the 2D: "none" for the projected joints of the source, "exact" for the
-            joints that a detector would give, "noisy" for those with its errors (see `detect`).
+            joints that a detector would give, "noisy" for those with its errors (see `detect`), "occluded"
+            for those of a film that in some views never shows some limbs.
         skeleton: name of the joint convention to train with.
         seed: of cameras and synthetic motion.
         synthetic_clips: clips of synthetic motion, of `synthetic_seconds` each.
@@ -157,7 +158,7 @@ def licensed(path, source: Motion | Views, unwanted) -> Motion | Views:
 
 
 def _views(path, source, options) -> Views:
-    noise = {"none": None, "exact": EXACT, "noisy": DetectorNoise()}[options.detector]
+    noise = DETECTOR_NOISE.get(options.detector)
     ranges = options.ranges or (CameraRanges() if noise is None else WIDE_RANGES)
     views = film(source, options.cameras, ranges, options.seed) if isinstance(source, Motion) else source
     try:

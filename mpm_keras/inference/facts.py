@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from mpm_keras.data.detector import DETECTOR_NOISE
 from mpm_keras.errors import InputError
 from mpm_keras.models.presets import network_folder, read_preset
 from mpm_keras.skeletons import get_skeleton
@@ -45,7 +46,7 @@ def network_facts(path, network) -> SimpleNamespace:
     optional = {name: facts.get(name, default) for name, default in optional.items()}
     threshold = optional["confidence_threshold"]
     sound = isinstance(threshold, (int, float)) and 0 <= threshold <= 1
-    if optional["detector"] not in ("none", "exact", "noisy") or not sound:
+    if optional["detector"] not in ("none", *DETECTOR_NOISE) or not sound:
         raise InputError(f"{file}: detector and confidence_threshold make no sense, found {str(optional)[:80]}")
     needed = {name: facts[name] for name in ("skeleton", "stride", "fps")}
     return SimpleNamespace(**needed, **optional, mean_pose_3d=mean)

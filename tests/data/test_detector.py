@@ -74,6 +74,16 @@ def test_errors_are_of_a_plausible_size_and_gaps_happen():
     np.testing.assert_array_equal(noisy.pose_2d[noisy.confidence == 0], 0)
 
 
+def test_what_a_film_never_shows_is_never_found():
+    noise = dataclasses.replace(EXACT, unseen=1.0)
+    for i in range(4):
+        confidence = detect(VIEWS.view(i), noise, seed=1).confidence
+        never = (confidence == 0).all(axis=0)
+        assert never.any() and not never.all()
+        assert (confidence[:, ~never] > 0.3).all()
+    assert (detect(VIEWS, EXACT, seed=1).confidence > 0.3).all()
+
+
 def test_the_same_seed_gives_the_same_and_a_view_does_not_depend_on_others():
     everything, alone = detect(VIEWS, seed=5), detect(VIEWS.view(3), seed=5)
     np.testing.assert_array_equal(everything.view(3).pose_2d, alone.pose_2d)
