@@ -221,7 +221,7 @@ def flip_pose(pose, skeleton: Skeleton) -> np.ndarray:
     pose = np.asarray(pose)
     if pose.ndim < 2 or pose.shape[-2] != skeleton.num_joints or pose.shape[-1] not in (2, 3):
         raise ValueError(f"expected (..., {skeleton.num_joints}, 2 or 3) of {skeleton.name}, found {pose.shape}")
-    flipped = pose[..., skeleton.flip_order, :]  # a copy: fancy indexing never returns a view
+    flipped = np.take(pose, skeleton.flip_order, axis=-2)  # a copy, made several times as fast as by an index
     flipped[..., 0] *= -1
     return flipped
 

@@ -1,7 +1,8 @@
 """Runs the tests on every backend: python tests/run_backends.py [--backends=jax,torch] [pytest arguments]
 
-One pytest process per backend, with KERAS_BACKEND set. The first backend runs everything, the
-others what is marked neither `numpy_only` nor `once`. Ends with a table and the sum, alone on the last line.
+One pytest process per backend, with KERAS_BACKEND set. What is marked `numpy_only` runs with the first backend
+alone, what is marked `once` with PyTorch alone (or the first), which starts fastest and compiles nothing. Ends with
+a table and the sum, alone on the last line.
 """
 
 import argparse
@@ -35,10 +36,16 @@ ONE_THREAD = {
 }
 
 
-def run(backend: str, first: bool, arguments: list[str], report: Path) -> int:
-    """Runs pytest on a backend; returns its exit code, 0 also when nothing was selected."""
+def left_out(backend: str, backends: list[str]) -> list[str]:
+    """The marks that a backend leaves to another one."""
+    once = "torch" if "torch" in backends else backends[0]
+    return [mark for mark, home in (("numpy_only", backends[0]), ("once", once)) if backend != home]
+
+
+def run(backend: str, skipped: list[str], arguments: list[str], report: Path) -> int:
+    """Runs pytest on a backend without some marks; returns its exit code, 0 also when nothing was selected."""
     workers = ["-n", str(os.cpu_count() or 1)] if importlib.util.find_spec("xdist") else []
-    selection = [] if first else ["-m", "not numpy_only and not once"]
+    selection = ["-m", " and ".join(f"not {mark}" for mark in skipped)] if skipped else []
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *workers, *selection, *arguments]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(report.parent / "compiled")}
     environment = {**ONE_THREAD, **cache, **os.environ, "KERAS_BACKEND": backend}
@@ -69,7 +76,7 @@ def main() -> int:
         for backend in backends:
             print(f"\n{backend}", flush=True)
             report, began = Path(folder) / f"{backend}.xml", time.monotonic()
-            code = run(backend, backend == backends[0], arguments, report)
+            code = run(backend, left_out(backend, backends), arguments, report)
             rows.append((backend, *counts(report, code), time.monotonic() - began))
 
     print(f"\n{'backend':12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")

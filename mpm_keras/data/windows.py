@@ -164,7 +164,7 @@ class WindowBatches:
     def batch(self, epoch: int, step: int) -> dict:
         """The batch at a step of an epoch: {"pose_2d": (B, F, J, 2), ...} of what the views hold."""
         rows, mirror = self.drawn(epoch, step)
-        batch = {key: values[rows] for key, values in self.arrays().items()}
+        batch = {key: np.take(values, rows, axis=0) for key, values in self.arrays().items()}
         if mirror is not None:
             for values in batch.values():
                 values[mirror] = flip_windows(values[mirror], self.views.skeleton)

@@ -28,6 +28,7 @@ def test_prepare_then_inspect(tmp_path):
 
 
 @pytest.mark.slow  # a training, however short, compiles
+@pytest.mark.once
 def test_train_on_two_archives_with_16_joints(tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         done = run("prepare_data", "synthetic", f"--out={name}.npz", "--clips=8", f"--seed={seed}", cwd=tmp_path)

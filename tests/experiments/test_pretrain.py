@@ -34,6 +34,7 @@ def script(*arguments, cwd):
 
 
 @pytest.mark.slow  # three processes that import Keras, train six steps and draw
+@pytest.mark.once
 def test_a_run_and_its_resumption(tmp_path):
     run = tmp_path / "run"
     assert script(*TINY, "--steps=4", f"--workdir={run}", cwd=tmp_path)[0] == 0

@@ -227,7 +227,7 @@ class Kill(keras.callbacks.Callback):
             raise Killed
 
 
-@pytest.mark.parametrize("stop", [6, 8])
+@pytest.mark.parametrize("stop", [6, pytest.param(8, marks=pytest.mark.once)])
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(stop, straight, tmp_path):
     """Stopped by the step limit in the midst or at the end of an epoch, bit for bit."""
     _, progress = run(tmp_path, max_updates=stop)

@@ -67,6 +67,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_is_saved(tmp_path):
     assert not progress.checkpoints.paths()
 
 
+@pytest.mark.once
 def test_validation_alike_in_every_epoch_and_without_a_trace(tmp_path):
     """Validation has masks of its own: it draws none, so that training does not depend on it."""
     trainers = []

@@ -47,6 +47,7 @@ def test_a_bad_batch_ends_the_run_and_the_last_checkpoint_is_good(tmp_path):
     assert all(np.isfinite(value).all() for value in arrays.values())
 
 
+@pytest.mark.once
 def test_bad_batches_are_skipped_counted_and_too_many_stop(tmp_path):
     watch, straight = run(tmp_path / "straight", bad=[1, 2], skip=2)
     assert watch.skipped == 2

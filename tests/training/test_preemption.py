@@ -78,8 +78,16 @@ def test_sigterm_saves_and_the_same_command_goes_on(batch, position, straight, t
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, which a command that a shell runs in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.once
-def test_ctrl_c_saves_and_a_second_one_ends_at_once(tmp_path):
+def test_ctrl_c_saves_and_a_second_one_ends_at_once(tmp_path, ctrl_c):
     with pytest.raises(KeyboardInterrupt, match="stopped by SIGINT after 4 steps; saved"):
         run(tmp_path, [KillAt(1, signal.SIGINT)])
     with StopOnSignal(None) as stop:

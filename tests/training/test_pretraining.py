@@ -119,6 +119,7 @@ def test_encoders_and_decoders_stand_still_while_the_other_modality_trains():
 
 
 @pytest.mark.parametrize(("name", "steps"), [("alternate", 2), ("joint", 1), ("lift", 3)])
+@pytest.mark.once
 def test_optimiser_steps_per_batch(name, steps):
     trainer = seeded_trainer(**OPTIONS[name])
     fit(trainer, [fixed_batch(seed=i) for i in range(3)])
@@ -164,6 +165,7 @@ def test_unpaired_batches_train(modality, steps):
     assert to_numpy(trainer.optimizer.iterations.value) == 9 * steps
 
 
+@pytest.mark.once
 def test_masks_are_drawn_anew_in_every_step():
     trainer, batch = make_trainer(dropout=0.0, rate=0.0), fixed_batch()
     poses = {k: v for k, v in batch.items() if k.startswith("pose")}

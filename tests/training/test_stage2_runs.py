@@ -53,6 +53,7 @@ def pretrained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.once
 def test_finetune_from_pretrained(pretrained, tmp_path):
     metrics = run_finetune(tmp_path / "run", pretrained=str(pretrained))
     assert metrics["steps"] == 6 and metrics["val_center_mpjpe_mm"] > 0
