@@ -31,7 +31,7 @@ ONE_THREAD = {
     "--xla_llvm_disable_expensive_passes=true",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     # Many tests compile the same small programs: once for all of them, and for both workers.
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
 
