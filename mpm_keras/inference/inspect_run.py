@@ -13,6 +13,7 @@ from mpm_keras.inference.lift_run import ALL, check_settings, lift_track, read_p
 from mpm_keras.inference.own_depth import mediapipe_depth
 from mpm_keras.inference.pose_lifter import PoseLifter
 from mpm_keras.inference.steadiness import bone_figures, foot_figures, motion_figures
+from mpm_keras.markdown import markdown
 from mpm_keras.viz.strip import strip_figure
 
 LIFTED, OWN = "lifted", "detector's own 3D"
@@ -117,4 +118,4 @@ def steadiness_table(rows) -> str:
         factor = 100 if "%" in heading and "°" not in heading else 1
         values = [None if row.get(key) is None else factor * row[key] for row in rows]
         lines.append([heading, *("-" if v is None else f"{v:.{0 if v >= 20 else 1}f}" for v in values)])
-    return report.markdown(lines)
+    return markdown(lines)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mpm_keras.files import atomic_write
 from mpm_keras.inference.evaluation import METRICS, VELOCITY
+from mpm_keras.markdown import markdown
 
 _HEADINGS = {
     "mpjpe_mm": "MPJPE mm", "p_mpjpe_mm": "P-MPJPE mm", "n_mpjpe_mm": "N-MPJPE mm", "pck_150mm": "PCK@150mm %",
@@ -133,12 +134,6 @@ def _aligned(lines) -> str:
         for line in lines
     ]
     return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
-
-
-def markdown(lines) -> str:
-    """Lines of cells as a Markdown table, the first one its heading."""
-    heading, *rows = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *rows))
 
 
 def condition_table(rows, predictors) -> str:

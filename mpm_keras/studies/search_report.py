@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mpm_keras.command_line import configured_backend
 from mpm_keras.files import atomic_write, write_json
+from mpm_keras.markdown import markdown
 from mpm_keras.studies.hparams import write_hparams
 from mpm_keras.studies.space import Space, text_of
 from mpm_keras.studies.trials import COMPLETED, FAILED, FINETUNE_METRICS, OBJECTIVE, PRETRAIN_METRICS, Trials, best_of
@@ -104,11 +105,8 @@ def matrix(space: Space, records: list[dict]) -> str:
     """Rows and columns for two free dimensions, as in Table C."""
     rows, columns = space.free
     cells = {(r["values"][rows.name], r["values"][columns.name]): cell(r) for r in records}
-    lines = [f"| {rows.name} \\ {columns.name} | " + " | ".join(map(str, columns.values)) + " |"]
-    lines.append("| --- " * (len(columns.values) + 1) + "|")
-    for row in rows.values:
-        lines.append(f"| {row} | " + " | ".join(cells.get((row, column), "") for column in columns.values) + " |")
-    return "\n".join(lines)
+    lines = [[row, *(cells.get((row, column), "") for column in columns.values)] for row in rows.values]
+    return markdown([[f"{rows.name} \\ {columns.name}", *columns.values], *lines])
 
 
 def cell(record: dict) -> str:
@@ -124,10 +122,10 @@ def ranking(space: Space, records: list[dict]) -> str:
     metrics = [m for m in (*FINETUNE_METRICS, *PRETRAIN_METRICS) if any(m in r for r in done)]
     shares = any(r["parts"] != r["of"] for r in done)
     head = [*space.names, *(["budget"] if shares else []), *(TITLES[m] for m in metrics), "samples"]
-    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    lines = [head]
     for r in done:
-        row = [str(r["values"][n]) for n in space.names]
+        row = [r["values"][n] for n in space.names]
         row += [f"{r['parts']}/{r['of']}"] if shares else []
-        row += [f"{r[m]:.4f}" if m == "val_masked_2d_error" else f"{r[m]:.1f}" if m in r else "" for m in metrics]
-        lines.append("| " + " | ".join([*row, f"{r['samples']:,}"]) + " |")
-    return "\n".join(lines)
+        row += [format(r[m], ".4f" if m == "val_masked_2d_error" else ".1f") if m in r else "" for m in metrics]
+        lines.append([*row, f"{r['samples']:,}"])
+    return markdown(lines)

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 from mpm_keras.files import atomic_write
+from mpm_keras.markdown import markdown
 from mpm_keras.studies.execution import metrics_of
 from mpm_keras.studies.plan import Row, Table
 from mpm_keras.studies.runs import run_record
@@ -119,12 +120,6 @@ def cell(row: dict, heading: str, digits: int) -> str:
         return MISSING
     few = f" ({len(values)} of {row['seeds']})" if len(values) < row["seeds"] else ""
     return summary(values, digits) + few
-
-
-def markdown(lines) -> str:
-    """Lines of cells as a Markdown table, the first one its heading."""
-    heading, *rows = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *rows))
 
 
 def write_cost(document: dict, stem: Path):

@@ -1,5 +1,6 @@
 """What the training jobs share: settings, data, the fit and its logs."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -109,9 +110,8 @@ class Job:
         """What the user of the network must know beside its configuration."""
         c, mean = self.config, mean_of(self.splits["train"], "3d")
         facts = {name: getattr(c, name) for name in ("skeleton", "stride", "fps", "normalization", "detector")}
-        facts["data"] = {
-            name: getattr(c, name) for name in ("data", "val_subjects", "test_subjects", "without_licenses")
-        }
+        facts["data"] = {name: getattr(c, name) for name in ("val_subjects", "test_subjects", "without_licenses")}
+        facts["data"]["data"] = [Path(source).name for source in c.data]  # where they lay is nobody's business
         return facts if mean is None else {**facts, "mean_pose_3d": mean.tolist()}
 
 
