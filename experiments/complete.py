@@ -17,6 +17,12 @@ command_line.define_device_flags()
 command_line.define_training_flags(learning_rate=1e-3)
 command_line.define_lifter_flags()
 flags.DEFINE_multi_enum("tasks", ["2d", "3d"], ["2d", "3d"], "What the partial input is; give the flag twice for both.")
+flags.DEFINE_bool(
+    "broken",
+    False,
+    "Train 3D completion for broken motion capture: limbs, pairs of them, single joints and whole frames are lacking, "
+    "all along or for a stretch. Otherwise Table 4's limbs, all along.",
+)
 flags.DEFINE_enum("split", "test", ["test", "validation"], "Subjects to evaluate on.")
 flags.DEFINE_integer("eval_windows", 2048, "Windows to evaluate each row on, spread evenly.", 1, 1 << 20)
 

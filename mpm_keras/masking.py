@@ -177,16 +177,26 @@ PARTIAL_3D = {
     "left arm": ("left_arm",),
     "right arm": ("right_arm",),
 }  # Table 4
+BROKEN_3D = {
+    **PARTIAL_3D,
+    **{name: choice for name, choice in PARTIAL_2D.items() if isinstance(choice, tuple)},
+    "1 joint": 1,
+    "3 joints": 3,
+    "6 joints": 6,
+    "whole frames": 17,
+}  # what motion capture lacks, more than Table 4 asks for
 
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
 class PartMasking(keras.layers.Layer):
-    """Hides body parts: per sample one choice of a list, the same joints in all frames of a window.
+    """Hides body parts: per sample one choice of a list, the same joints in all frames of a window or a stretch of it.
 
     Args:
         limbs: (C, J) booleans as nested lists: the joints that choice c hides.
         counts: C numbers of further joints that choice c hides, drawn at random.
         seed: of the Keras seed generator that the layer holds.
+        stretches: share of samples whose joints are hidden for a stretch of 1 frame to 2/3 of the window only,
+            drawn uniformly. If it is not zero, a choice of all joints is always one.
 
     Call arguments:
         pose: (B, F, J, D).
@@ -198,37 +208,53 @@ class PartMasking(keras.layers.Layer):
         ValueError: when limbs and counts do not fit together.
     """
 
-    def __init__(self, limbs, counts, seed=None, **kwargs):
+    def __init__(self, limbs, counts, seed=None, stretches=0.0, **kwargs):
         super().__init__(**kwargs)
+        if not 0 <= stretches <= 1:
+            raise ValueError(f"stretches must be in [0, 1], found {stretches}")
         if not limbs or len(limbs) != len(counts) or len({len(row) for row in limbs}) != 1:
             raise ValueError(f"need one row of joints and one count per choice, found {len(limbs)} and {len(counts)}")
         self.limbs, self.counts, self.seed = [[bool(j) for j in row] for row in limbs], list(counts), seed
+        self.stretches = stretches
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
     @classmethod
-    def of(cls, choices, skeleton, seed=None) -> "PartMasking":
+    def of(cls, choices, skeleton, seed=None, stretches=0.0) -> "PartMasking":
         """From choices as in `PARTIAL_2D`: a number of joints, or limb names of the skeleton."""
         limbs = [[] if isinstance(choice, int) else skeleton.limb(*choice) for choice in choices]
         counts = [choice if isinstance(choice, int) else 0 for choice in choices]
-        return cls([[j in limb for j in range(skeleton.num_joints)] for limb in limbs], counts, seed)
+        return cls([[j in limb for j in range(skeleton.num_joints)] for limb in limbs], counts, seed, stretches)
 
-    def from_noise(self, choice, joint_noise, frames: int):
-        """The mask as a pure function of choices (B,) int and noise (B, J)."""
+    def from_noise(self, choice, joint_noise, frames: int, stretch_noise=None):
+        """The mask as a pure function of choices (B,) int and uniform noise (B, J), of stretches (B, 3)."""
         rank = ops.argsort(ops.argsort(joint_noise, axis=-1), axis=-1)
         drawn = rank < ops.take(ops.convert_to_tensor(self.counts, dtype=rank.dtype), choice)[:, None]
         hidden = ops.logical_or(ops.take(ops.convert_to_tensor(self.limbs, dtype="bool"), choice, axis=0), drawn)
-        return ops.repeat(hidden[:, None], frames, axis=1)  # (B, F, J)
+        hidden = ops.repeat(hidden[:, None], frames, axis=1)  # (B, F, J)
+        if not self.stretches:
+            return hidden
+        short, length, start = ops.split(ops.convert_to_tensor(stretch_noise, dtype="float32"), 3, axis=1)  # (B, 1)
+        length = ops.floor(1 + length * max(1, 2 * frames // 3))
+        start = ops.floor(start * (frames - length + 1))
+        frame = ops.arange(frames, dtype="float32")[None]
+        within = ops.logical_and(frame >= start, frame < start + length)  # (B, F)
+        whole = ops.logical_and(short >= self.stretches, ops.logical_not(ops.all(hidden[:, 0], axis=-1))[:, None])
+        return ops.logical_and(hidden, ops.logical_or(within, whole)[..., None])
 
     def call(self, pose):
         batch, (_, frames, joints, _) = ops.shape(pose)[0], pose.shape
         count, seed = len(self.counts), self.seed_generator
         choice = draw_rows(lambda rows: keras.random.randint((rows,), 0, count, seed=seed), batch)
         noise = draw_rows(lambda rows: keras.random.uniform((rows, joints), seed=seed), batch)
-        return self.from_noise(choice, noise, frames)
+        if not self.stretches:
+            return self.from_noise(choice, noise, frames)
+        stretch = draw_rows(lambda rows: keras.random.uniform((rows, 3), seed=seed), batch)
+        return self.from_noise(choice, noise, frames, stretch)
 
     def compute_output_spec(self, pose):
         return keras.KerasTensor(pose.shape[:3], dtype="bool")
 
     def get_config(self):
-        return {**super().get_config(), "limbs": self.limbs, "counts": self.counts, "seed": self.seed}
+        own = {"limbs": self.limbs, "counts": self.counts, "seed": self.seed, "stretches": self.stretches}
+        return {**super().get_config(), **own}

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from harness import to_numpy
 
-from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D, PartMasking
+from mpm_keras.masking import BROKEN_3D, PARTIAL_2D, PARTIAL_3D, PartMasking
 from mpm_keras.skeletons import H36M_16, H36M_17
 
 POSE = np.zeros((600, 3, 17, 2), "float32")
@@ -51,8 +51,30 @@ def test_from_noise_is_pure():
         assert tuple(np.flatnonzero(mask[b, 1])) == H36M_17.limb("left_leg")
 
 
+def test_stretches_are_runs_of_frames_and_whole_bodies_are_never_hidden_all_along():
+    frames = 9
+    layer = PartMasking.of([4, 17], H36M_17, seed=0, stretches=0.5)
+    masks = to_numpy(layer(np.zeros((2000, frames, 17, 3), "float32"))).astype(bool)
+    joints = masks.any(axis=1)
+    assert (masks == (joints[:, None] & masks.any(axis=2)[..., None])).all(), "the same joints in all hidden frames"
+    hidden = masks.any(axis=2)  # (B, F)
+    runs = (np.diff(hidden.astype(int), prepend=0, axis=1) == 1).sum(axis=1)
+    assert (runs == 1).all()
+    count, whole = joints.sum(axis=1), hidden.all(axis=1)
+    assert set(count) == {4, 17} and not whole[count == 17].any()
+    assert abs(whole[count == 4].mean() - 0.5) < 0.1
+    lengths = hidden[~whole].sum(axis=1)
+    assert set(lengths) == set(range(1, 7)), "1 frame to 2/3 of nine"
+    assert np.bincount(lengths)[1:].min() > 0.7 * len(lengths) / 6
+    assert set(hidden[~whole].argmax(axis=1)) == set(range(frames)), "anywhere"
+
+
+def test_what_is_broken_includes_table_4():
+    assert PARTIAL_3D.items() <= BROKEN_3D.items() and BROKEN_3D["two legs"] == ("left_leg", "right_leg")
+
+
 def test_config_round_trip_and_seed():
-    layer = PartMasking.of([1, ("left_arm",)], H36M_17, seed=3)
+    layer = PartMasking.of([1, ("left_arm",)], H36M_17, seed=3, stretches=0.25)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     np.testing.assert_array_equal(to_numpy(layer(POSE)), to_numpy(again(POSE)))
 
@@ -62,3 +84,5 @@ def test_bad_choices():
         PartMasking.of([("tail",)], H36M_17)
     with pytest.raises(ValueError, match="one count per choice"):
         PartMasking([[True]], [1, 2])
+    with pytest.raises(ValueError, match="stretches must be in"):
+        PartMasking([[True]], [1], stretches=1.5)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mpm_keras.data.shuffle import coin, fold_key, permute
+from mpm_keras.data.shuffle import coin, fold_key, permuted_range
 from mpm_keras.data.windows import FLIP_STREAM, SHUFFLE_STREAM, flip_windows, slice_of
 from mpm_keras.skeletons import Skeleton
 
@@ -41,11 +41,13 @@ class ArrayBatches:
 
     def batch(self, epoch: int, step: int) -> dict:
         """The batch at a step of an epoch."""
-        start = step * self.batch_size
-        rows = np.arange(start, min(start + self.batch_size, self.num_windows), dtype=np.int64)
-        rows = rows[slice_of(len(rows), *self.slice)]
+        first = step * self.batch_size
+        part = slice_of(min(self.batch_size, self.num_windows - first), *self.slice)
+        start, stop = first + part.start, first + part.stop
         if self.shuffle:
-            rows = permute(rows, self.num_windows, fold_key(self.seed, SHUFFLE_STREAM, epoch))
+            rows = permuted_range(start, stop, self.num_windows, fold_key(self.seed, SHUFFLE_STREAM, epoch))
+        else:
+            rows = np.arange(start, stop, dtype=np.int64)
         batch = {key: values[rows] for key, values in self.arrays.items()}
         if self.flip:
             mirror = coin(rows, fold_key(self.seed, FLIP_STREAM, epoch)).astype(bool)

@@ -10,7 +10,7 @@ from functools import cached_property
 import keras
 import numpy as np
 
-from mpm_keras.data.shuffle import coin, fold_key, permute
+from mpm_keras.data.shuffle import coin, fold_key, permuted_range
 from mpm_keras.data.views import Views
 from mpm_keras.geometry import flip_joints, flip_pose
 
@@ -139,11 +139,12 @@ class WindowBatches:
 
     def windows(self, epoch: int, step: int) -> np.ndarray:
         """Window numbers (B,) of a batch."""
-        start = step * self.batch_size
-        slots = np.arange(start, min(start + self.batch_size, self.index.num_windows), dtype=np.int64)
-        if self.slice[1] > 1:
-            slots = slots[slice_of(self.batch_size, *self.slice)]
-        return permute(slots, self.index.num_windows, self.keys(epoch)[0]) if self.shuffle else slots
+        start, count = step * self.batch_size, self.index.num_windows
+        part = slice_of(self.batch_size, *self.slice)
+        start, stop = start + part.start, min(start + part.stop, count)
+        if self.shuffle:
+            return permuted_range(start, stop, count, self.keys(epoch)[0])
+        return np.arange(start, stop, dtype=np.int64)
 
     def share(self, index: int, count: int) -> "WindowBatches":
         """The same batches, of each the slice `index` of `count`."""

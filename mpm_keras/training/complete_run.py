@@ -11,7 +11,7 @@ from mpm_keras.data.sources import load_splits, make_batches
 from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write, write_json
 from mpm_keras.inference.clips import predict_flipped
-from mpm_keras.masking import PARTIAL_2D, PARTIAL_3D, PartMasking
+from mpm_keras.masking import BROKEN_3D, PARTIAL_2D, PARTIAL_3D, PartMasking
 from mpm_keras.metrics import mpjpe_mm
 from mpm_keras.models.presets import load_network, load_preset
 from mpm_keras.models.pretrainer import MPMPretrainer
@@ -86,7 +86,8 @@ def train_partial_3d(config: dict) -> dict:
 def run_partial_3d(job) -> dict:
     """Trains, and writes what the folder of a run holds. Returns its metrics."""
     network = completer(job.config, job.skeleton)
-    occlusion = PartMasking.of(PARTIAL_3D.values(), job.skeleton, seed=job.config.seed)
+    choices, stretches = (BROKEN_3D, 0.5) if job.config.broken else (PARTIAL_3D, 0.0)
+    occlusion = PartMasking.of(choices.values(), job.skeleton, job.config.seed, stretches)
     trainer = CompletionTrainer(network, occlusion, job.skeleton.root)
     job.compile(trainer)
     validation = job.devices.share(partial_batches(job.held_out, occlusion, "3d", job.config.data_seed))

@@ -141,7 +141,9 @@ def partial_batches(batches, occlusion, modality, seed) -> FixedBatches:
         if occlusion is not None:
             size, frames, joints, _ = batch[f"pose_{modality}"].shape
             choice = rng.integers(0, len(occlusion.counts), size, np.int32)
-            hidden = occlusion.from_noise(choice, rng.random((size, joints), np.float32), frames)
+            noise = rng.random((size, joints), np.float32)
+            stretch = [rng.random((size, 3), np.float32)] if occlusion.stretches else []
+            hidden = occlusion.from_noise(choice, noise, frames, *stretch)
             batch["hidden"] = keras.ops.convert_to_numpy(hidden)
         found.append(batch)
     return FixedBatches(found)

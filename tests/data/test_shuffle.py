@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mpm_keras.data.shuffle import coin, feistel, fold_key, half_bits, mix, permute
+from mpm_keras.data.shuffle import coin, feistel, fold_key, half_bits, mix, permute, permuted_range
 
 pytestmark = pytest.mark.numpy_only
 
@@ -29,6 +29,14 @@ def test_any_part_is_reached_directly():
     found = permute(middle, n, key)
     assert ((found >= 0) & (found < n)).all() and len(set(found)) == 64
     np.testing.assert_array_equal(found, np.array([permute(np.array([i]), n, key)[0] for i in middle]))
+
+
+@pytest.mark.parametrize(
+    "n, start, stop", [(10, 0, 10), (50_000, 4090, 4100), (50_000, 8192, 8192 + 64), (9000, 0, 9000)]
+)
+def test_a_range_is_the_same_part_of_the_order(n, start, stop):
+    for key in (fold_key(0, 1), fold_key(0, 2)):
+        np.testing.assert_array_equal(permuted_range(start, stop, n, key), permute(np.arange(start, stop), n, key))
 
 
 def test_orders_look_random_and_differ_by_key():
