@@ -157,13 +157,14 @@ class PoseLifter:
         rays = rays_of(points, camera[:2], camera[2:])
         return follow(rays, seen, self.rate)[0], smooth_path(np.where(seen[..., None], rays, 0.0), seen, self.rate)
 
-    def complete(self, positions_3d, hidden, *, fps) -> np.ndarray:
+    def complete(self, positions_3d, hidden, *, fps, meet=True) -> np.ndarray:
         """Fills the hidden joints of a 3D motion; what was observed is returned as it is.
 
         Args:
             positions_3d: (F, J, 3) metres, relative to the root joint, camera frame (y down).
             hidden: (F, J) bool.
             fps: frames a second.
+            meet: go on from what was observed before a gap and end where it is observed again.
 
         Returns:
             (F, J, 3) float32.
@@ -177,7 +178,7 @@ class PoseLifter:
         if poses.shape != (*hidden.shape, 3) or hidden.ndim != 2:
             raise ValueError(f"expected positions (F, J, 3) and hidden (F, J), found {poses.shape} and {hidden.shape}")
         flat, seen = resample_keypoints(poses, (~hidden).astype(np.float32), fps, self.rate)
-        found = complete_clip(self.completer, flat, ~seen, self.skeleton)
+        found = complete_clip(self.completer, flat, ~seen, self.skeleton, meet=meet)
         return np.where(hidden[..., None], poses_at(found, self.rate, fps, len(poses)), poses)
 
 

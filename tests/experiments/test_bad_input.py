@@ -27,9 +27,9 @@ SIZE = dict(frames=9, joints=17, layers=1, width=8, encoder_width=8, heads=2, fe
 TINY = ["--frames=9", "--layers=1", "--width=8", "--encoder_width=8", "--noprogress", "--workdir=run"]
 SEEN = ["--fps=30", "--image_size=1280x720"]
 WITH_CONFIG = (
-    "ablate", "complete", "convert_checkpoint", "evaluate", "evaluate_3dhp", "evaluate_noise", "explain", "finetune",
-    "inspect_lift", "layer_search", "lift", "make_preset", "mask_search", "prepare_data", "pretrain", "refine",
-    "summarize",
+    "ablate", "complete", "convert_checkpoint", "evaluate", "evaluate_3dhp", "evaluate_completion", "evaluate_noise",
+    "explain", "finetune", "inspect_lift", "layer_search", "lift", "make_preset", "mask_search", "prepare_data",
+    "pretrain", "refine", "summarize",
 )  # fmt: skip
 POSITIONAL = {"ablate", "convert_checkpoint", "evaluate_3dhp", "explain", "inspect_lift", "lift", "prepare_data"}
 READ_NO_FILES = {"soak"}
@@ -42,6 +42,7 @@ def make_presets(folder: Path):
     for name, network in {"lifter": MPMLifter(**SIZE), "pretrainer": MPMPretrainer(**SIZE)}.items():
         seed_weights(network, scale=0.1)
         save_preset(network, folder / name, skeleton="h36m17", stride=2, fps=50.0)
+    save_preset(network, folder / "lifter" / "completion", skeleton="h36m17", stride=2, fps=50.0)
 
 
 def spoiled_preset(path: Path, good: Path, damage: str) -> Path:
@@ -71,6 +72,7 @@ def inputs(good: Path) -> list[tuple]:
     views, lifter, walk = good / "views.npz", good / "lifter", good / "walk.json"
     data = {"pretrain": TINY, "finetune": TINY, "complete": TINY}
     data |= {script: [f"--network={lifter}", "--workdir=run"] for script in ("refine", "evaluate", "evaluate_noise")}
+    data |= {"evaluate_completion": [f"--network={lifter}", "--workdir=run"]}
     data |= {"mask_search": ["--workdir=run"], "layer_search": ["--workdir=run"], "ablate": ["tasks", "--workdir=run"]}
     found = [
         (script, "--data", "views.npz", bad_files.views(good), lambda bad, more=more: [f"--data={bad}", *more])
@@ -82,6 +84,7 @@ def inputs(good: Path) -> list[tuple]:
         ("refine", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
         ("evaluate", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
         ("evaluate_noise", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
+        ("evaluate_completion", "--network", "lifter", [f"--data={views}", "--workdir=run"]),
         ("evaluate_3dhp", "--network", "lifter", [good / "data_test_3dhp.npz", "--workdir=run"]),
         ("lift", "--preset", "lifter", [walk, *SEEN, "--out=out"]),
         ("explain", "--preset", "lifter", [walk, *SEEN, "--out=out"]),
