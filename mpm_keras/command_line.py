@@ -123,6 +123,13 @@ def define_data_flags(cameras=2):
         "Who sees the 2D: the projected joints of the source, or the joints of a detector as in lift.py, under wide "
         "ranges of cameras: exact, with a detector's errors, or with limbs besides that some films never show.",
     )
+    flags.DEFINE_float(
+        "roll",
+        None,
+        "Largest tilt of virtual cameras to either side, degrees; by default 20 with a detector and 5 without.",
+        0.0,
+        180.0,
+    )
     flags.DEFINE_enum("skeleton", "h36m17", ["h36m17", "h36m16"], "Joints to train with.")
     flags.DEFINE_list(
         "data_weights",

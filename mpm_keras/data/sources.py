@@ -34,6 +34,7 @@ class SourceOptions:
         fps: frame rate that motion is resampled to.
         cameras: virtual cameras per clip of 3D motion.
         ranges: what they are drawn from; None for `WIDE_RANGES` with a detector, and narrow ones without.
+        roll: their largest tilt to either side, degrees, in place of what the ranges say; None for that.
         detector: who sees the 2D: "none" for the projected joints of the source, "exact" for the
             joints that a detector would give, "noisy" for those with its errors (see `detect`), "occluded"
             for those of a film that in some views never shows some limbs.
@@ -52,6 +53,7 @@ class SourceOptions:
     fps: float = 50.0
     cameras: int = 2
     ranges: CameraRanges | None = None
+    roll: float | None = None
     detector: str = "none"
     skeleton: str = "h36m17"
     seed: int = 0
@@ -160,6 +162,8 @@ def licensed(path, source: Motion | Views, unwanted) -> Motion | Views:
 def _views(path, source, options) -> Views:
     noise = DETECTOR_NOISE.get(options.detector)
     ranges = options.ranges or (CameraRanges() if noise is None else WIDE_RANGES)
+    if options.roll is not None:
+        ranges = dataclasses.replace(ranges, roll=options.roll)
     views = film(source, options.cameras, ranges, options.seed) if isinstance(source, Motion) else source
     try:
         if noise is not None:

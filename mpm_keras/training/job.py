@@ -128,6 +128,7 @@ def source_options(c) -> SourceOptions:
         detector=c.detector,
         without_licenses=tuple(c.without_licenses),
         # Only scripts that train have these.
+        roll=getattr(c, "roll", None),
         weights=_numbers(getattr(c, "data_weights", ())),
         mixture=getattr(c, "mixture", None) or "",
         train_share=getattr(c, "train_share", None) or 1.0,

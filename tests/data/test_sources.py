@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from pose_views import make_views
@@ -31,6 +33,15 @@ def test_synthetic_motion_is_split_by_subject():
     again = load_splits(["synthetic"], SMALL)
     for split in splits:
         np.testing.assert_array_equal(splits[split][0].pose_2d, again[split][0].pose_2d)
+
+
+@pytest.mark.parametrize("roll, lean", [(0.0, (0, 12)), (90.0, (30, 60))])  # uniform in ±90: 45 degrees on average
+def test_cameras_are_rolled_as_far_as_asked(roll, lean):
+    options = dataclasses.replace(SMALL, synthetic_clips=40, roll=roll)
+    (views,) = load_splits(["synthetic"], options)["train"]
+    head, hip = (views.pose_2d[views.offsets[:-1], views.skeleton.index(joint)] for joint in ("Head", "Hip"))
+    found = np.degrees(np.abs(np.arctan2(*(head - hip).T * [[1], [-1]])))  # off the picture's vertical
+    assert lean[0] <= np.median(found) <= lean[1]
 
 
 def test_archives_of_views(tmp_path):
