@@ -39,10 +39,11 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason=
 
 def make_presets(folder: Path):
     """A lifter and a completion network that are sound."""
+    facts = {"skeleton": "h36m17", "stride": 2, "fps": 50.0, "mean_pose_3d": np.zeros((17, 3)).tolist()}
     for name, network in {"lifter": MPMLifter(**SIZE), "pretrainer": MPMPretrainer(**SIZE)}.items():
         seed_weights(network, scale=0.1)
-        save_preset(network, folder / name, skeleton="h36m17", stride=2, fps=50.0)
-    save_preset(network, folder / "lifter" / "completion", skeleton="h36m17", stride=2, fps=50.0)
+        save_preset(network, folder / name, **facts)
+    save_preset(network, folder / "lifter" / "completion", **facts)
 
 
 def spoiled_preset(path: Path, good: Path, damage: str) -> Path:
