@@ -17,9 +17,9 @@ import sys
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
+flag_sets.define_config_flag()
 flags.DEFINE_list("data", ["synthetic"], "Sources, as in pretrain.py: all at once; in `masks` each by itself.")
 flags.DEFINE_list("finetune_data", [], "Of stage II in `scale`; by default 3dhp of Table E's datasets, or --data.")
 flags.DEFINE_string("workdir", "runs/ablations", "Folder of the tables and their runs. The same command again resumes.")
@@ -37,8 +37,8 @@ flags.DEFINE_list(
     "How `tasks` compares several tasks with one: steps (the same in all), updates (the same of each), or both, the "
     "default.",
 )
-flags.DEFINE_integer("pretrain_steps", 2000, "Optimiser steps of every pre-training.", 1, command_line.MOST)
-flags.DEFINE_integer("finetune_steps", 800, "Optimiser steps of every fine-tuning.", 1, command_line.MOST)
+flags.DEFINE_integer("pretrain_steps", 2000, "Optimiser steps of every pre-training.", 1, flag_sets.MOST)
+flags.DEFINE_integer("finetune_steps", 800, "Optimiser steps of every fine-tuning.", 1, flag_sets.MOST)
 flags.DEFINE_float(
     "final_rate", 0.05, "Share of the learning rate that is left at the end of either; it falls in steps.", 1e-6, 1.0
 )

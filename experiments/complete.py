@@ -9,13 +9,13 @@ metrics.csv with every row of both tables. The same command again resumes.
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_common_flags("complete", steps=1600)
-command_line.define_data_flags()
-command_line.define_device_flags()
-command_line.define_training_flags(learning_rate=1e-3)
-command_line.define_lifter_flags()
+flag_sets.define_common_flags("complete", steps=1600)
+flag_sets.define_data_flags()
+flag_sets.define_device_flags()
+flag_sets.define_training_flags(learning_rate=1e-3)
+flag_sets.define_lifter_flags()
 flags.DEFINE_multi_enum("tasks", ["2d", "3d"], ["2d", "3d"], "What the partial input is; give the flag twice for both.")
 flags.DEFINE_bool(
     "broken",

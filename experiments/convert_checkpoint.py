@@ -12,9 +12,9 @@ from pathlib import Path
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
+flag_sets.define_config_flag()
 flags.DEFINE_string("out", None, "Folder of the preset; made if need be.")
 flags.DEFINE_string("skeleton", None, "Joints that it was trained with; by default h36m17 or h36m16, by their number.")
 flags.DEFINE_float("fps", 50.0, "Frames a second of its training data.", 1.0, 1000.0)

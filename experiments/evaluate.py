@@ -13,10 +13,10 @@ Leaves in --workdir: config.json, metrics.json, metrics.csv, tables.md, joint_er
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_run_flags("evaluate")
-command_line.define_source_flags()
+flag_sets.define_run_flags("evaluate")
+flag_sets.define_source_flags()
 flags.DEFINE_string("network", None, "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_enum(
     "split",

@@ -11,9 +11,9 @@ accordingly. Leaves metrics.json in --workdir.
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
+flag_sets.define_config_flag()
 flags.DEFINE_string("network", None, "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_string("workdir", "runs/evaluate_3dhp", "Where metrics.json goes.")
 flags.DEFINE_enum("joints", "14", ["14", "17"], "Joints of PCK and AUC: without pelvis, spine and head, or all.")

@@ -10,10 +10,10 @@ Leaves in --workdir: config.json, metrics.json, gaps.csv, gaps.md.
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_run_flags("evaluate_completion")
-command_line.define_source_flags()
+flag_sets.define_run_flags("evaluate_completion")
+flag_sets.define_source_flags()
 flags.DEFINE_string(
     "network",
     "detector_27",

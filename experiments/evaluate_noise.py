@@ -12,10 +12,10 @@ Leaves in --workdir: config.json, metrics.json, conditions.csv, conditions.md, c
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_run_flags("evaluate_noise")
-command_line.define_source_flags()
+flag_sets.define_run_flags("evaluate_noise")
+flag_sets.define_source_flags()
 flags.DEFINE_string(
     "network", "detector_27", "Name of a preset that comes with the package, or a run or preset folder."
 )

@@ -15,10 +15,10 @@ import os
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
-command_line.define_keypoint_flags()
+flag_sets.define_config_flag()
+flag_sets.define_keypoint_flags()
 flags.DEFINE_string("out", "explained", "Folder for the results; files of the same names are replaced.")
 flags.DEFINE_string("joint", "RWrist", "The predicted joint, by its name in the preset's skeleton.")
 flags.DEFINE_integer("frame", None, "Frame of the video, from 0; by default the middle.", lower_bound=0)
@@ -26,7 +26,7 @@ flags.DEFINE_enum("coordinate", "all", ["all", "x", "y", "z"], "Which of the joi
 flags.DEFINE_enum("method", "smoothgrad", ["smoothgrad", "saliency"], "Mean gradient of noisy copies, or the gradient.")
 flags.DEFINE_integer("samples", 32, "Noisy copies of SmoothGrad.", 1, 4096)
 flags.DEFINE_float("noise", 0.02, "Their noise, as a share of the range of the window's 2D.", 0.0, 1.0)
-flags.DEFINE_integer("seed", 0, "Of the noise.", 0, command_line.MOST)
+flags.DEFINE_integer("seed", 0, "Of the noise.", 0, flag_sets.MOST)
 flags.DEFINE_string("person", "main", "main (largest and longest in view), or a name such as person2.")
 
 

@@ -10,13 +10,13 @@ Evaluate with experiments/evaluate.py.
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_common_flags("finetune", steps=1600)
-command_line.define_data_flags()
-command_line.define_device_flags()
-command_line.define_training_flags(learning_rate=1e-3)
-command_line.define_lifter_flags()
+flag_sets.define_common_flags("finetune", steps=1600)
+flag_sets.define_data_flags()
+flag_sets.define_device_flags()
+flag_sets.define_training_flags(learning_rate=1e-3)
+flag_sets.define_lifter_flags()
 flags.DEFINE_enum(
     "occlusion",
     "none",

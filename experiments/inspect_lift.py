@@ -12,10 +12,10 @@ Leaves in --out: steadiness.json, steadiness.csv, steadiness.md, FILE_PERSON.png
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
-command_line.define_keypoint_flags()
+flag_sets.define_config_flag()
+flag_sets.define_keypoint_flags()
 flags.DEFINE_string("out", "runs/inspect_lift", "Folder for the results.")
 flags.DEFINE_enum("mode", "sequence", ["sequence", "center"], "As in lift.py.")
 flags.DEFINE_boolean("flip", True, "As in lift.py.")

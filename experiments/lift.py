@@ -11,10 +11,10 @@ else was asked for; docs/formats.md describes them.
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
-command_line.define_keypoint_flags()
+flag_sets.define_config_flag()
+flag_sets.define_keypoint_flags()
 flags.DEFINE_string("out", None, "Folder for the results; files of the same names are replaced.")
 flags.DEFINE_string("person", "main", "main (largest and longest in view), all, or a name such as person2.")
 flags.DEFINE_boolean("all", False, "The same as --person=all.")

@@ -10,9 +10,9 @@ on synthetic motion and kept in preset.json. A model card, README.md, is yours t
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
+flag_sets.define_config_flag()
 flags.DEFINE_string("network", None, "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_string("completion", None, "Run folder of a completion network (complete.py's partial_3d).")
 flags.DEFINE_string("out", None, "Folder of the preset; must not hold one.")

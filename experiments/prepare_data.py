@@ -14,9 +14,9 @@ import warnings
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_config_flag()
+flag_sets.define_config_flag()
 flags.DEFINE_string("out", None, "The archive to write (.npz).")
 flags.DEFINE_boolean("inspect", False, "Show what is in an archive: the named one, or the one just made.")
 flags.DEFINE_string("sheet", None, "The picture that --inspect draws; by default the archive's name with .png.")
@@ -36,7 +36,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("mapping", None, "custom: file that maps your joints to the project's; see docs/custom_data.md.")
 flags.DEFINE_integer("clips", None, "synthetic: how many clips of 10 seconds; 240 by default.", 2, 20_000)
-flags.DEFINE_integer("seed", None, "synthetic: of the motion.", 0, command_line.MOST)
+flags.DEFINE_integer("seed", None, "synthetic: of the motion.", 0, flag_sets.MOST)
 
 READER_FLAGS = (
     "fps", "subjects", "annotation", "frames", "body_model", "cache", "workers", "keypoints", "mapping", "clips",

@@ -10,12 +10,12 @@ reconstruction.png. The same command again resumes, or does nothing when the run
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_common_flags("pretrain", steps=2400)
-command_line.define_data_flags()
-command_line.define_device_flags()
-command_line.define_training_flags(learning_rate=1e-3)
+flag_sets.define_common_flags("pretrain", steps=2400)
+flag_sets.define_data_flags()
+flag_sets.define_device_flags()
+flag_sets.define_training_flags(learning_rate=1e-3)
 flags.DEFINE_integer("spatial_mask", 5, "r_s: joints hidden in each frame.", lower_bound=0)
 flags.DEFINE_float("temporal_mask", 0.6, "r_t: share of the frames hidden.", 0.0, 1.0)
 flags.DEFINE_enum("mask_strategy", "spatiotemporal", ["spatiotemporal", "tube", "temporal"], "What a mask hides.")

@@ -9,13 +9,13 @@ Leaves in --workdir what finetune.py leaves; metrics.json holds the error before
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_run_flags("refine")
-command_line.define_source_flags()
-command_line.define_schedule_flags(steps=2000)
-command_line.define_device_flags()
-command_line.define_training_flags(learning_rate=1e-4)
+flag_sets.define_run_flags("refine")
+flag_sets.define_source_flags()
+flag_sets.define_schedule_flags(steps=2000)
+flag_sets.define_device_flags()
+flag_sets.define_training_flags(learning_rate=1e-4)
 flags.DEFINE_string("network", "runs/finetune", "Run folder of finetune.py, or a preset folder.")
 flags.DEFINE_enum("root_depth", "estimated", ["estimated", "truth"], "Where the depth of the root joint comes from.")
 flags.DEFINE_enum("split", "test", ["test", "validation"], "Subjects to evaluate on.")

@@ -64,7 +64,7 @@ def plain_run(main, flags_parser):
 def forget_flags(script: str):
     """Undefines the flags of a script: the next one has flags of the same names."""
     by_module = flags.FLAGS.flags_by_module_dict()
-    for module in (script, "mpm_keras.command_line"):
+    for module in (script, "mpm_keras.flag_sets"):
         for flag in list(by_module.get(module, ())):
             if flag.name in flags.FLAGS:
                 delattr(flags.FLAGS, flag.name)

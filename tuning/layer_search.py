@@ -12,11 +12,11 @@ The same command again goes on. docs/search.md tells more.
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
 DECODERS = ["stage1", "stage2"]
 
-command_line.define_search_flags("layer_search", pretrain_steps=240, finetune_steps=160)
+flag_sets.define_search_flags("layer_search", pretrain_steps=240, finetune_steps=160)
 flags.DEFINE_list("layers", ["2", "3", "4", "5"], "Shared temporal transformer blocks, the values to try.")
 flags.DEFINE_list("frames", ["9"], "Poses in a window, the values to try.")
 flags.DEFINE_list("decoder", DECODERS, "3D decoders of the lifter to try: that of stage I, of stage II.")

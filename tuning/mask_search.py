@@ -11,9 +11,9 @@ metrics.json and tensorboard/ with HParams. The same command again goes on. docs
 
 from absl import flags
 
-from mpm_keras import command_line
+from mpm_keras import command_line, flag_sets
 
-command_line.define_search_flags("mask_search", pretrain_steps=240, finetune_steps=160)
+flag_sets.define_search_flags("mask_search", pretrain_steps=240, finetune_steps=160)
 flags.DEFINE_list("spatial_mask", ["2", "5", "9"], "r_s: joints hidden in each frame, the values to try.")
 flags.DEFINE_list("temporal_mask", ["0.4", "0.6", "0.8"], "r_t: share of the frames hidden, the values to try.")
 flags.DEFINE_integer("frames", 27, "Poses in a window.", 1, 1024)
