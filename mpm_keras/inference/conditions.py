@@ -20,6 +20,12 @@ _CAMERAS = {
     "near, 1.5 to 2.5 m": (WIDE_RANGES, {"distance": (1.5, 2.5)}, 0.0),
     "far, 6 to 10 m": (WIDE_RANGES, {"distance": (6.0, 10.0)}, 0.0),
 }
+# What a film of several cameras may hold, all at once; the focal length is unknown.
+_AT_ONCE = {
+    "level camera, all kinds of errors": ("level, 1 to 1.6 m high", 0.0, 0.0),
+    "3 to 4.5 m high, looking down, all kinds of errors": ("3 to 4.5 m high, looking down", 0.0, 0.0),
+    "the same, rolled by 30 degrees, 33% exchanged": ("3 to 4.5 m high, looking down", 30.0, 0.33),
+}
 _LIFTING = {
     "by default": {}, "not fitted to keypoints": {"fit": False}, "gaps left to the network": {"fill_seconds": 0.0},
     "without either": {"fit": False, "fill_seconds": 0.0}, "without the mirrored half": {"flip": False},
@@ -32,7 +38,7 @@ def conditions() -> list[Condition]:
     """All rows of the table, group by group."""
     rows = [Condition("Detector", "no errors", noise=EXACT)]
     rows += [Condition("Detector", f"noise {v:g} times the usual", noise=replace(USUAL, level=(v, v))) for v in _LEVELS]
-    rows.append(Condition("Detector", "all kinds of errors, as in training", noise=DetectorNoise()))
+    rows.append(Condition("Detector", "all kinds of errors", noise=DetectorNoise()))
     rows += [Condition("Never found", name, limbs=limbs) for name, limbs in _LIMBS.items()]
     rows += [Condition("Joints not found", f"{v:.0%}", missing=v) for v in (0.1, 0.3, 0.5)]
     rows += [Condition("Nobody found for", f"{v:g} s (errors within)", gap=v) for v in (0.2, 0.5, 1.0, 2.0)]
@@ -45,6 +51,10 @@ def conditions() -> list[Condition]:
     rows += [Condition("Camera", name, cameras=camera, roll=roll) for name, camera, roll in cameras()]
     rows += [Condition("Focal length", f"assumed {v:g} times the true one", focal=v) for v in (0.7, 0.85, 1.2, 1.4)]
     rows.append(Condition("Focal length", "not given (lift.py assumes one)", focal=None))
+    for name, (camera, roll, exchanged) in _AT_ONCE.items():
+        ranges = {known: found for known, found, _ in cameras()}[camera]
+        more = {"cameras": ranges, "roll": roll, "exchanged": exchanged, "focal": None}
+        rows.append(Condition("Several at once", name, noise=DetectorNoise(), **more))
     for name, options in _LIFTING.items():
         rows.append(Condition("All kinds of errors, lifted", name, noise=DetectorNoise(), options=options))
     rows += [
