@@ -34,6 +34,12 @@ def ratios(results, reference="eager") -> list[dict]:
     return done
 
 
+def replaced(results, fresh) -> list[dict]:
+    """Results in which those of the fresh ones' cases have made room for them."""
+    cases = {tuple(result[k] for k in KEY) for result in fresh}
+    return [result for result in results if tuple(result[k] for k in KEY) not in cases] + fresh
+
+
 def quotient(rates, others) -> float:
     """The median of quotients, pair by pair."""
     return statistics.median(own / other for own, other in zip(rates, others, strict=True))

@@ -39,6 +39,7 @@ def parse(arguments=None):
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--cores", type=int, help="keep to so many cores (Linux); one makes cpu ratios exact")
     parser.add_argument("--out", type=Path, default=Path("runs/speed"))
+    parser.add_argument("--add", action="store_true", help="to what --out holds of other cases, measured here before")
     options = parser.parse_args(arguments)
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
@@ -94,12 +95,21 @@ def machine() -> dict:
     return facts
 
 
+def added(found, before) -> dict:
+    """What was measured before, with the facts of this run. Raises `SystemExit` for figures of another machine."""
+    if differing := [key for key in ("machine", "cores") if before[key] != found[key]]:
+        raise SystemExit(f"--add: measured before with another {differing[0]}: {before[differing[0]]}")
+    return {**before, "load": max(found["load"], before["load"])}
+
+
 def main():
     options = parse()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.cores:  # before any worker starts: they inherit it, and their libraries count what they may use
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.cores :])
     found = {"machine": machine(), "cores": options.cores or os.cpu_count(), "load": os.getloadavg()[0], "results": []}
+    if options.add:
+        found = added(found, json.loads((options.out / "speed.json").read_text()))
     for what in options.what:
         if what == "startup":
             found["startup"] = startup(options.backends, options.rounds)
@@ -115,7 +125,7 @@ def main():
             for case in cases(what, options):
                 fresh = report.ratios(race(contestants(what, options), case, options.rounds))
                 print(report.table(fresh), flush=True)
-                found["results"] += fresh
+                found["results"] = report.replaced(found["results"], fresh)
         (options.out / "speed.json").write_text(json.dumps(found, indent=1))  # what is done, is kept
     report.draw(found["results"], options.out / "speed.png")
     (options.out / "speed.md").write_text(report.table(found["results"]) + "\n")

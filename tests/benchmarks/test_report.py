@@ -20,6 +20,19 @@ def test_ratio_is_the_median_of_quotients_round_by_round():
     assert found["jax", 27]["median"] == 20.0
 
 
+def test_fresh_figures_of_a_case_replace_the_old_ones():
+    old = [{**CASE, "who": who, "n": 1} for who in ("eager", "jax")] + [{**CASE, "frames": 81, "who": "jax", "n": 1}]
+    found = report.replaced(old, [{**CASE, "who": "eager", "n": 2}])
+    assert [(r["frames"], r["who"], r["n"]) for r in found] == [(81, "jax", 1), (27, "eager", 2)]
+
+
+def test_figures_of_another_machine_are_not_added_to():
+    before = {"machine": {"cores": 2}, "cores": 2, "load": 0.5, "results": [1], "startup": {}}
+    assert run.added({"machine": {"cores": 2}, "cores": 2, "load": 0.1}, before) == before
+    with pytest.raises(SystemExit, match="measured before with another machine"):
+        run.added({"machine": {"cores": 8}, "cores": 2, "load": 0.1}, before)
+
+
 def test_spread_is_half_the_distance_of_the_quartiles():
     assert report.spread([90.0, 95.0, 100.0, 105.0, 110.0]) == pytest.approx(0.05)
 
