@@ -98,6 +98,11 @@ def main():
     if who in BACKENDS:
         os.environ["KERAS_BACKEND"] = who
         import ours as side
+
+        if who == "torch":
+            from mpm_keras.memory import keep_freed_memory
+
+            keep_freed_memory()  # as our scripts do
     else:
         import theirs as side
     from material import Case

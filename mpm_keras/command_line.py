@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import app, flags
 
 from mpm_keras import flag_sets
+from mpm_keras.memory import keep_freed_memory
 
 # TensorFlow's start-up log is not for users; an explicit setting wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -124,6 +125,8 @@ def run(main, positional=None):
         from mpm_keras.errors import InputError, Preempted, WorkerLost
 
         check_backend()
+        if backend_name() == "torch":
+            keep_freed_memory()
         try:
             start_workers()
             main(argv[1:]) if positional else main()

@@ -64,9 +64,7 @@ def lift_clip(
     return predicted - predicted[:, skeleton.root : skeleton.root + 1]
 
 
-def complete_clip(
-    network, pose_3d, hidden, skeleton, *, stride=1, flip=True, batch_size=64, overlap=0.5, meet=True
-) -> np.ndarray:
+def complete_clip(network, pose_3d, hidden, skeleton, *, stride=1, flip=True, batch_size=64, overlap=0.5) -> np.ndarray:
     """Completes a partial 3D clip; what was observed is returned as observed.
 
     Args:
@@ -74,8 +72,6 @@ def complete_clip(
         pose_3d: (N, J, 3) root-relative metres in the camera frame; values of hidden joints are
             not looked at.
         hidden: (N, J) bool.
-        meet: move predictions so that they go on from what was observed before a gap and end where it is
-            observed again (`meet_observed`).
         The others as in `lift_clip`, sequence mode.
 
     Returns:
@@ -90,25 +86,7 @@ def complete_clip(
         batch = {"pose_3d": pose_3d[rows], "masks_3d": masks}
         return predict_flipped(network, batch, "pose_3d", skeleton, flip, batch_size)
 
-    predicted = blend(predict, windows, skeleton, batch_size)
-    if meet:
-        predicted = meet_observed(predicted, pose_3d, hidden)
-    return np.where(hidden[..., None], predicted, pose_3d)
-
-
-def meet_observed(predicted, observed, hidden) -> np.ndarray:
-    """Predictions (N, J, 3), moved by what they are off at the ends of each gap, linear in time between both.
-
-    At a clip's ends, where a gap has one end only, that one decides. A joint that is never observed stays
-    as predicted.
-    """
-    moved, time = np.array(predicted), np.arange(len(predicted))
-    for j in np.flatnonzero(hidden.any(axis=0) & ~hidden.all(axis=0)):
-        seen, gap = time[~hidden[:, j]], time[hidden[:, j]]
-        off = observed[seen, j] - predicted[seen, j]
-        for d in range(off.shape[1]):
-            moved[gap, j, d] += np.interp(gap, seen, off[:, d])
-    return moved
+    return np.where(hidden[..., None], blend(predict, windows, skeleton, batch_size), pose_3d)
 
 
 def blend(predict, windows, skeleton, batch_size, progress=None, unfinished=None) -> np.ndarray:

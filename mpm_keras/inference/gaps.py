@@ -3,10 +3,10 @@
 import dataclasses
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from mpm_keras.data.baselines import interpolate_hidden
 from mpm_keras.data.cameras import camera_rng
+from mpm_keras.inference.sightings import interpolated
 from mpm_keras.masking import BROKEN_3D
 from mpm_keras.metrics import mpjpe_mm
 
@@ -32,7 +32,7 @@ class Gap:
 
 def gaps() -> list[Gap]:
     """The rows of the table."""
-    for_a_while = (0.1, 0.2, 0.5, 1.0)
+    for_a_while = (0.1, 0.2, 0.5, 1.0, 2.0)
     some = [Gap(parts, s) for parts in ("1 joint", "left arm", "two legs") for s in (*for_a_while, None)]
     return [*some, *(Gap("whole frames", s) for s in for_a_while)]
 
@@ -62,25 +62,17 @@ def hidden_by(gap: Gap, frames: int, fps: float, skeleton, name: str, seed: int 
     return hidden
 
 
-def spline_hidden(poses, hidden, fallback) -> np.ndarray:
-    """Hidden joints of (F, J, 3) by a cubic spline in time; where that has no two ends as `interpolate_hidden`."""
-    filled = interpolate_hidden(poses[None], hidden[None], fallback)[0]
-    time = np.arange(len(poses))
-    for j in np.flatnonzero(hidden.any(axis=0)):
-        seen = np.flatnonzero(~hidden[:, j])
-        if len(seen) >= 4:
-            inner = hidden[:, j] & (time > seen[0]) & (time < seen[-1])
-            filled[inner, j] = CubicSpline(seen, poses[seen, j])(time[inner])
-    return filled
-
-
 def fillers(lifter, mean) -> dict:
-    """{name: (poses (F, J, 3), hidden (F, J), fps) -> filled poses}, the network first."""
+    """{name: (poses (F, J, 3), hidden (F, J), fps) -> filled poses}: the lifter, its network alone, and others.
+
+    The others are interpolation in time, linear and by a spline, with the mean pose where there is nothing to
+    interpolate.
+    """
     return {
-        "network": lambda poses, hidden, fps: lifter.complete(poses, hidden, fps=fps),
-        "network_alone": lambda poses, hidden, fps: lifter.complete(poses, hidden, fps=fps, meet=False),
+        "completed": lambda poses, hidden, fps: lifter.complete(poses, hidden, fps=fps),
+        "network_alone": lambda poses, hidden, fps: lifter.complete(poses, hidden, fps=fps, interpolate=False),
         "linear": lambda poses, hidden, fps: interpolate_hidden(poses[None], hidden[None], mean)[0],
-        "spline": lambda poses, hidden, fps: spline_hidden(poses, hidden, mean),
+        "spline": lambda poses, hidden, fps: interpolated(np.where(hidden[..., None], mean, poses), hidden),
     }
 
 

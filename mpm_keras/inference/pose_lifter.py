@@ -12,6 +12,7 @@ from mpm_keras.inference.facts import network_facts
 from mpm_keras.inference.fitting import fit_to_rays
 from mpm_keras.inference.lifted import LiftedMotion
 from mpm_keras.inference.resampling import poses_at, resample_keypoints
+from mpm_keras.inference.sightings import between_sightings
 from mpm_keras.keypoints.gaps import fill_gaps
 from mpm_keras.models.lifter import MPMLifter
 from mpm_keras.models.presets import copy_preset, inner_preset, load_network, network_folder
@@ -157,14 +158,15 @@ class PoseLifter:
         rays = rays_of(points, camera[:2], camera[2:])
         return follow(rays, seen, self.rate)[0], smooth_path(np.where(seen[..., None], rays, 0.0), seen, self.rate)
 
-    def complete(self, positions_3d, hidden, *, fps, meet=True) -> np.ndarray:
+    def complete(self, positions_3d, hidden, *, fps, interpolate=True) -> np.ndarray:
         """Fills the hidden joints of a 3D motion; what was observed is returned as it is.
 
         Args:
             positions_3d: (F, J, 3) metres, relative to the root joint, camera frame (y down).
             hidden: (F, J) bool.
             fps: frames a second.
-            meet: go on from what was observed before a gap and end where it is observed again.
+            interpolate: near where a joint is observed, trust what lies before and after more than the network
+                (`between_sightings`).
 
         Returns:
             (F, J, 3) float32.
@@ -178,8 +180,10 @@ class PoseLifter:
         if poses.shape != (*hidden.shape, 3) or hidden.ndim != 2:
             raise ValueError(f"expected positions (F, J, 3) and hidden (F, J), found {poses.shape} and {hidden.shape}")
         flat, seen = resample_keypoints(poses, (~hidden).astype(np.float32), fps, self.rate)
-        found = complete_clip(self.completer, flat, ~seen, self.skeleton, meet=meet)
-        return np.where(hidden[..., None], poses_at(found, self.rate, fps, len(poses)), poses)
+        found = poses_at(complete_clip(self.completer, flat, ~seen, self.skeleton), self.rate, fps, len(poses))
+        return (
+            between_sightings(found, poses, hidden, fps) if interpolate else np.where(hidden[..., None], found, poses)
+        )
 
 
 def preset_folder(name) -> Path:

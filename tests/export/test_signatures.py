@@ -70,7 +70,7 @@ def test_completer_is_one_window_of_complete_clip():
     found = call(network, "completer", "complete", pose_3d=with_nan(CAMERA), hidden=HIDDEN)["completed"]
     np.testing.assert_array_equal(found[~HIDDEN], CAMERA[~HIDDEN])
     for pose, hidden, completed in zip(CAMERA, HIDDEN, found, strict=True):
-        expected = complete_clip(network, pose, hidden, H36M_17, flip=False, meet=False)
+        expected = complete_clip(network, pose, hidden, H36M_17, flip=False)
         np.testing.assert_allclose(completed, expected, atol=1e-5)
 
 

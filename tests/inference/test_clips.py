@@ -231,22 +231,6 @@ def test_completion_keeps_what_was_observed():
         complete_clip(network, pose, hidden, H36M_17, stride=0)
 
 
-def test_what_is_completed_meets_what_was_observed():
-    time = np.arange(12, dtype=np.float32)
-    observed = np.stack([time, 2 * time, -time], axis=-1)[:, None] * np.ones((1, 3, 1), np.float32)
-    hidden = np.zeros((12, 3), bool)
-    hidden[4:7, 0], hidden[9:, 1], hidden[:, 2] = True, True, True
-    predicted = observed + np.float32(0.5)
-    predicted[8:, :, 0] += 2  # off by more after the gap
-    moved = clips.meet_observed(predicted, np.where(hidden[..., None], 0, observed), hidden)
-    np.testing.assert_allclose(moved[4:7, 0], observed[4:7, 0], atol=1e-6)  # both ends off by as much
-    np.testing.assert_allclose(moved[9:, 1], observed[9:, 1], atol=1e-6)  # held from its one end
-    np.testing.assert_array_equal(moved[:, 2], predicted[:, 2])  # never observed
-    hidden[7, 0] = True  # ends at frame 8, off by 2.5 along x: 0.5 more for each frame of five
-    moved = clips.meet_observed(predicted, observed, hidden)
-    np.testing.assert_allclose((moved - predicted)[4:8, 0, 0], -0.5 - 2 * np.arange(1, 5) / 5, atol=1e-6)
-
-
 class Crash(Exception):
     """Stands for the end of the process."""
 

@@ -1,0 +1,58 @@
+"""What a motion's own frames say of the joints that others lack, and how far to trust it."""
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+# Seconds from the nearest sighting at which a network is worth as much as interpolation, with two ends and with one;
+# found on validation subjects, see docs/results/detector_27.md.
+BETWEEN, BEYOND = 0.5, 0.3
+_STEEPNESS = 4
+_FEWEST = 4  # frames that a cubic spline needs
+
+
+def between_sightings(predicted, observed, hidden, fps: float) -> np.ndarray:
+    """A network's poses where joints are hidden for long, interpolated ones near the frames that show them.
+
+    The weight of interpolation is 1 / (1 + (d / r)^4), d the time to the nearest frame that shows the joint and r the
+    time at which both count alike.
+
+    Args:
+        predicted: (F, J, 3).
+        observed: (F, J, 3); hidden joints are not looked at.
+        hidden: (F, J) bool.
+        fps: frames a second.
+
+    Returns:
+        (F, J, 3): what is not hidden is as observed.
+    """
+    observed = np.where(hidden[..., None], predicted, observed)
+    filled, seconds, two_ends = interpolated(observed, hidden), *distances(hidden)
+    share = 1 / (1 + (seconds / fps / np.where(two_ends, BETWEEN, BEYOND)) ** _STEEPNESS)
+    mixed = share[..., None] * filled + (1 - share[..., None]) * predicted
+    return np.where(hidden[..., None], mixed, observed).astype(observed.dtype)
+
+
+def interpolated(poses, hidden) -> np.ndarray:
+    """Hidden joints of (F, J, 3) by a cubic spline in time through the frames that show them.
+
+    Beyond the first and the last of them, and where they are fewer than four, the nearest one's place is held. A joint
+    that no frame shows stays.
+    """
+    filled, time = np.array(poses), np.arange(len(poses))
+    for j in np.flatnonzero(hidden.any(axis=0) & ~hidden.all(axis=0)):
+        seen, gap = time[~hidden[:, j]], time[hidden[:, j]]
+        right = np.searchsorted(seen, gap).clip(1, len(seen) - 1) if len(seen) > 1 else np.zeros(len(gap), int)
+        nearest = np.where(gap - seen[right - 1] <= seen[right] - gap, seen[right - 1], seen[right])
+        filled[gap, j] = poses[nearest, j]
+        inner = gap[(gap > seen[0]) & (gap < seen[-1])]
+        if len(seen) >= _FEWEST and len(inner):
+            filled[inner, j] = CubicSpline(seen, poses[seen, j])(inner)
+    return filled
+
+
+def distances(hidden) -> tuple[np.ndarray, np.ndarray]:
+    """(F, J) each: frames to the nearest that shows the joint, infinite without any; whether both sides have one."""
+    frames, never = np.arange(len(hidden))[:, None], np.inf
+    before = np.maximum.accumulate(np.where(hidden, -never, frames), axis=0)
+    after = np.minimum.accumulate(np.where(hidden, never, frames)[::-1], axis=0)[::-1]
+    return np.minimum(frames - before, after - frames), np.isfinite(before) & np.isfinite(after)

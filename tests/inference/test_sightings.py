@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from mpm_keras.inference.sightings import BETWEEN, BEYOND, between_sightings, distances, interpolated
+
+pytestmark = pytest.mark.numpy_only
+
+
+def cubics():
+    time = np.linspace(-1, 1, 30)
+    return np.stack([time**3, 1 - time**2, time], axis=-1)[:, None].repeat(4, axis=1).astype(np.float32)
+
+
+def test_a_spline_finds_a_cubic_again_and_holds_beyond_its_ends():
+    poses, hidden = cubics(), np.zeros((30, 4), bool)
+    hidden[10:18, 0], hidden[25:, 1], hidden[:, 2] = True, True, True
+    hidden[:, 3], hidden[[4, 20], 3] = True, False  # two frames: too few for a spline
+    filled = interpolated(np.where(hidden[..., None], np.float32(7), poses), hidden)
+    np.testing.assert_allclose(filled[10:18, 0], poses[10:18, 0], atol=1e-5)
+    np.testing.assert_array_equal(filled[25:, 1], poses[[24] * 5, 1])
+    assert (filled[:, 2] == 7).all()
+    np.testing.assert_array_equal(filled[:13, 3], poses[[4] * 13, 3])
+    np.testing.assert_array_equal(filled[13:, 3], poses[[20] * 17, 3])
+    np.testing.assert_array_equal(filled[~hidden], poses[~hidden])
+
+
+def test_distances():
+    hidden = np.array([[1, 0, 1, 1, 1, 0, 1], [1] * 7, [0] * 7], bool).T
+    frames, both = distances(hidden)
+    np.testing.assert_array_equal(frames.T, [[1, 0, 1, 2, 1, 0, 1], [np.inf] * 7, [0] * 7])
+    np.testing.assert_array_equal(both.T, [[0, 1, 1, 1, 1, 1, 0], [0] * 7, [1] * 7])
+
+
+def test_the_network_counts_where_nothing_is_near():
+    fps, frames = 100.0, 401
+    hidden = np.zeros((frames, 3), bool)
+    hidden[100:301, 0], hidden[200:, 1], hidden[:, 2] = True, True, True
+    observed, predicted = np.zeros((frames, 3, 3), np.float32), np.ones((frames, 3, 3), np.float32)
+    found = between_sightings(predicted, np.where(hidden[..., None], np.nan, observed), hidden, fps)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[~hidden], 0)
+    np.testing.assert_array_equal(found[:, 2], 1)
+    between, beyond = 99 + round(BETWEEN * fps), 199 + round(BEYOND * fps)
+    np.testing.assert_allclose(found[[between, beyond], [0, 1]], 0.5, atol=1e-6)
+    assert found[100, 0].max() < 1e-6 and found[200, 1].max() < 1e-5, "goes on from the last frame"
+    assert found[200, 0].min() > 0.9 and found[-1, 1].min() > 0.99
+    np.testing.assert_allclose(found[100:301, 0], found[300:99:-1, 0], atol=1e-6)
