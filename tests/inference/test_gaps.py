@@ -86,7 +86,8 @@ def test_a_table_of_gaps(preset, tmp_path):
     short, long = by_name["two legs", "0.1 s"], by_name["two legs", "1 s"]
     assert 0 < short["linear_hidden_mpjpe_mm"] < long["linear_hidden_mpjpe_mm"]
     assert short["spline_hidden_mpjpe_mm"] < short["linear_hidden_mpjpe_mm"], "motion is smooth"
-    assert short["completed_hidden_mpjpe_mm"] == pytest.approx(short["spline_hidden_mpjpe_mm"], rel=0.1)
+    far = short["network_alone_hidden_mpjpe_mm"]  # the weights are random
+    assert short["completed_hidden_mpjpe_mm"] < short["spline_hidden_mpjpe_mm"] + 1e-3 * far
     always = by_name["two legs", "all along"]
     assert always["completed_hidden_mpjpe_mm"] == always["network_alone_hidden_mpjpe_mm"]
     with open(tmp_path / "gaps.csv", newline="") as file:
