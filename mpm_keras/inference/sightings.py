@@ -8,13 +8,15 @@ from scipy.interpolate import CubicSpline
 BETWEEN, BEYOND = 0.5, 0.3
 _STEEPNESS = 4
 _FEWEST = 4  # frames that a cubic spline needs
+_NOTHING = 1  # joint seen, the root at zero, says as much as none
 
 
 def between_sightings(predicted, observed, hidden, fps: float) -> np.ndarray:
     """A network's poses where joints are hidden for long, interpolated ones near the frames that show them.
 
     The weight of interpolation is 1 / (1 + (d / r)^4), d the time to the nearest frame that shows the joint and r the
-    time at which both count alike.
+    time at which both count alike. In frames that show nothing at all a straight line between those that do takes
+    the network's place.
 
     Args:
         predicted: (F, J, 3).
@@ -26,10 +28,22 @@ def between_sightings(predicted, observed, hidden, fps: float) -> np.ndarray:
         (F, J, 3): what is not hidden is as observed.
     """
     observed = np.where(hidden[..., None], predicted, observed)
+    blank = (~hidden).sum(axis=1) <= _NOTHING
+    if not blank.all():
+        predicted = np.where(blank[:, None, None], straight(observed, blank), predicted)
     filled, seconds, two_ends = interpolated(observed, hidden), *distances(hidden)
     share = 1 / (1 + (seconds / fps / np.where(two_ends, BETWEEN, BEYOND)) ** _STEEPNESS)
     mixed = share[..., None] * filled + (1 - share[..., None]) * predicted
     return np.where(hidden[..., None], mixed, observed).astype(observed.dtype)
+
+
+def straight(poses, blank) -> np.ndarray:
+    """(F, J, 3): poses on a line in time between the frames that are not blank; beyond those, the nearest one's."""
+    known, time = np.flatnonzero(~blank), np.arange(len(poses))
+    place = np.interp(time, known, np.arange(len(known)))
+    before = np.floor(place).astype(int)
+    share = (place - before)[:, None, None]
+    return (1 - share) * poses[known[before]] + share * poses[known[np.minimum(before + 1, len(known) - 1)]]
 
 
 def interpolated(poses, hidden) -> np.ndarray:

@@ -31,11 +31,27 @@ def test_distances():
     np.testing.assert_array_equal(both.T, [[0, 1, 1, 1, 1, 1, 0], [0] * 7, [1] * 7])
 
 
+def test_a_line_goes_through_what_nothing_is_seen_of():
+    frames, fps = 600, 100.0
+    time = np.arange(frames, dtype=np.float32)
+    observed = np.stack([time, -time, 0 * time], axis=-1)[:, None].repeat(3, axis=1)
+    hidden = np.zeros((frames, 3), bool)
+    hidden[100:400, 1:], hidden[550:, 1:] = True, True  # all but the root
+    found = between_sightings(np.full_like(observed, 1e3), observed, hidden, fps)
+    np.testing.assert_allclose(found[:550], observed[:550], rtol=1e-4, atol=1e-2)
+    np.testing.assert_array_equal(found[550:, 1:], observed[[549] * 50, 1:])
+    hidden[:, 2] = False  # one more is seen: the network is asked again
+    found = between_sightings(np.full_like(observed, 1e3), observed, hidden, fps)
+    assert found[250, 1].min() > 900
+    hidden[:] = True
+    assert (between_sightings(np.full_like(observed, 1e3), observed, hidden, fps) == 1e3).all()
+
+
 def test_the_network_counts_where_nothing_is_near():
     fps, frames = 100.0, 401
-    hidden = np.zeros((frames, 3), bool)
+    hidden = np.zeros((frames, 5), bool)
     hidden[100:301, 0], hidden[200:, 1], hidden[:, 2] = True, True, True
-    observed, predicted = np.zeros((frames, 3, 3), np.float32), np.ones((frames, 3, 3), np.float32)
+    observed, predicted = np.zeros((frames, 5, 3), np.float32), np.ones((frames, 5, 3), np.float32)
     found = between_sightings(predicted, np.where(hidden[..., None], np.nan, observed), hidden, fps)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found[~hidden], 0)
