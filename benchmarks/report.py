@@ -6,6 +6,7 @@ import numpy as np
 
 COLUMNS = ("case", "contestant", "units/s", "spread", "ratio", "cpu ratio", "first call s", "peak MB")
 KEY = ("what", "frames", "batch_size", "dtype")
+ORDER = ("train1", "train2", "infer", "center", "sequence", "stream", "pipeline")
 
 
 def spread(values) -> float:
@@ -50,10 +51,15 @@ def exponent(sizes, costs) -> float:
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
+def in_order(results) -> list[dict]:
+    """Results by kind of work, precision and frames; contestants as they were."""
+    return sorted(results, key=lambda r: (ORDER.index(r["what"]), r["dtype"], r["frames"], r["batch_size"]))
+
+
 def table(results) -> str:
     """Markdown."""
     rows = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    for r in results:
+    for r in in_order(results):
         shares = ["" if r[name] is None else f"{r[name]:.2f}" for name in ("ratio", "cpu_ratio")]
         case = f"{r['what']} F{r['frames']} B{r['batch_size']} {r['dtype']}"
         cells = (case, r["who"], f"{r['median']:.4g}", f"{100 * r['spread']:.0f} %", *shares)
@@ -62,13 +68,13 @@ def table(results) -> str:
 
 
 def draw(results, path):
-    """Bars of ratios to the eager yardstick, a panel for each case."""
+    """Bars of ratios to the eager yardstick, a panel for each case; without copies, which would dwarf all else."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = [r for r in results if r["ratio"] is not None]
+    shown = [r for r in in_order(results) if r["ratio"] is not None and not r["who"].endswith(":copy")]
     cases = list(dict.fromkeys(tuple(r[k] for k in KEY) for r in shown))
     if not cases:
         return
@@ -97,12 +103,15 @@ def draw_growth(curves, path):
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, panels = pyplot.subplots(2, len(curves), figsize=(3.4 * len(curves), 5.4), squeeze=False)
     for curve, (upper, lower) in zip(curves, panels.T, strict=True):
         for panel, name in ((upper, "seconds"), (lower, "memory_mb")):
             panel.loglog(curve["sizes"], curve[name], "o-")
+            for axis, values in ((panel.xaxis, curve["sizes"]), (panel.yaxis, [curve[name][0], curve[name][-1]])):
+                axis.set_ticks(values, [f"{round(v):,}" if v >= 100 else f"{v:.2g}" for v in values])
+                axis.set_minor_locator(ticker.NullLocator())
             label = f"{name.replace('_', ' ')} ~ {curve['name']}^{exponent(curve['sizes'], curve[name]):.2f}"
             panel.set_title(label, fontsize=8)
             panel.tick_params(labelsize=7, which="both")
