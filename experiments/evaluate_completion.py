@@ -27,7 +27,7 @@ flags.DEFINE_boolean("progress", True, "Show a progress bar.")
 
 def main():
     config = command_line.settings()
-    from mpm_keras.inference.gaps_run import evaluate_gaps  # after the flags: --help needs no backend
+    from mpm_keras.inference.motion_gaps_run import evaluate_gaps  # after the flags: --help needs no backend
 
     evaluate_gaps(config)
     with open(f"{config['workdir']}/gaps.md", encoding="utf-8") as file:

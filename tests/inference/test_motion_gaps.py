@@ -8,8 +8,8 @@ from harness import seed_weights
 from mpm_keras.data.cameras import film
 from mpm_keras.data.synthetic import synthetic_motion
 from mpm_keras.errors import InputError
-from mpm_keras.inference.gaps import Gap, gaps, hidden_by, measure_gap
-from mpm_keras.inference.gaps_run import evaluate_gaps
+from mpm_keras.inference.motion_gaps import Gap, gaps, hidden_by, measure_gap
+from mpm_keras.inference.motion_gaps_run import evaluate_gaps
 from mpm_keras.inference.pose_lifter import PoseLifter
 from mpm_keras.models import MPMLifter, MPMPretrainer, save_preset
 from mpm_keras.skeletons import H36M_17

@@ -10,7 +10,7 @@ from mpm_keras.errors import InputError
 from mpm_keras.files import atomic_write
 from mpm_keras.inference import report
 from mpm_keras.inference.evaluate_run import check_folder, chosen_clips
-from mpm_keras.inference.gaps import fillers, gaps, measure_gap
+from mpm_keras.inference.motion_gaps import fillers, gaps, measure_gap
 from mpm_keras.inference.pose_lifter import COMPLETION, PoseLifter
 from mpm_keras.markdown import markdown
 from mpm_keras.models.presets import network_folder
@@ -24,7 +24,7 @@ def evaluate_gaps(config: dict) -> dict:
         config: the flags of `experiments/evaluate_completion.py`.
 
     Returns:
-        What `metrics.json` holds: facts, and `gaps`, a row each (`gaps.measure_gap`).
+        What `metrics.json` holds: facts, and `gaps`, a row each (`motion_gaps.measure_gap`).
 
     Raises:
         InputError: the preset completes nothing, or the data or a setting makes no sense; nothing is written then.
