@@ -4,6 +4,8 @@ import statistics
 
 import numpy as np
 
+from mpm_keras.markdown import markdown
+
 COLUMNS = ("case", "contestant", "units/s", "spread", "ratio", "cpu ratio", "first call s", "peak MB")
 KEY = ("what", "frames", "batch_size", "dtype")
 ORDER = ("train1", "train2", "infer", "center", "sequence", "stream", "pipeline")
@@ -58,13 +60,13 @@ def in_order(results) -> list[dict]:
 
 def table(results) -> str:
     """Markdown."""
-    rows = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    rows = [COLUMNS]
     for r in in_order(results):
         shares = ["" if r[name] is None else f"{r[name]:.2f}" for name in ("ratio", "cpu_ratio")]
         case = f"{r['what']} F{r['frames']} B{r['batch_size']} {r['dtype']}"
         cells = (case, r["who"], f"{r['median']:.4g}", f"{100 * r['spread']:.0f} %", *shares)
-        rows.append("| " + " | ".join((*cells, f"{r['first_s']:.1f}", f"{r['peak_memory_mb']:.0f}")) + " |")
-    return "\n".join(rows)
+        rows.append((*cells, f"{r['first_s']:.1f}", f"{r['peak_memory_mb']:.0f}"))
+    return markdown(rows)
 
 
 def draw(results, path):

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from mpm_keras.data.baselines import interpolate_hidden
+
 # Seconds from the nearest sighting at which a network is worth as much as interpolation, with two ends and with one;
 # found on validation subjects, see docs/results/detector_27.md.
 BETWEEN, BEYOND = 0.5, 0.3
@@ -30,37 +32,27 @@ def between_sightings(predicted, observed, hidden, fps: float) -> np.ndarray:
     observed = np.where(hidden[..., None], predicted, observed)
     blank = (~hidden).sum(axis=1) <= _NOTHING
     if not blank.all():
-        predicted = np.where(blank[:, None, None], straight(observed, blank), predicted)
+        line = interpolate_hidden(observed[None], np.broadcast_to(blank[:, None], hidden.shape)[None], observed[0])[0]
+        predicted = np.where(blank[:, None, None], line, predicted)
     filled, seconds, two_ends = interpolated(observed, hidden), *distances(hidden)
     share = 1 / (1 + (seconds / fps / np.where(two_ends, BETWEEN, BEYOND)) ** _STEEPNESS)
     mixed = share[..., None] * filled + (1 - share[..., None]) * predicted
     return np.where(hidden[..., None], mixed, observed).astype(observed.dtype)
 
 
-def straight(poses, blank) -> np.ndarray:
-    """(F, J, 3): poses on a line in time between the frames that are not blank; beyond those, the nearest one's."""
-    known, time = np.flatnonzero(~blank), np.arange(len(poses))
-    place = np.interp(time, known, np.arange(len(known)))
-    before = np.floor(place).astype(int)
-    share = (place - before)[:, None, None]
-    return (1 - share) * poses[known[before]] + share * poses[known[np.minimum(before + 1, len(known) - 1)]]
-
-
 def interpolated(poses, hidden) -> np.ndarray:
     """Hidden joints of (F, J, 3) by a cubic spline in time through the frames that show them.
 
-    Beyond the first and the last of them, and where they are fewer than four, the nearest one's place is held. A joint
-    that no frame shows stays.
+    Beyond the first and the last of them, and where they are fewer than four, as `interpolate_hidden`. A joint that no
+    frame shows stays.
     """
-    filled, time = np.array(poses), np.arange(len(poses))
-    for j in np.flatnonzero(hidden.any(axis=0) & ~hidden.all(axis=0)):
-        seen, gap = time[~hidden[:, j]], time[hidden[:, j]]
-        right = np.searchsorted(seen, gap).clip(1, len(seen) - 1) if len(seen) > 1 else np.zeros(len(gap), int)
-        nearest = np.where(gap - seen[right - 1] <= seen[right] - gap, seen[right - 1], seen[right])
-        filled[gap, j] = poses[nearest, j]
-        inner = gap[(gap > seen[0]) & (gap < seen[-1])]
-        if len(seen) >= _FEWEST and len(inner):
-            filled[inner, j] = CubicSpline(seen, poses[seen, j])(inner)
+    lacking, time = hidden & ~hidden.all(axis=0), np.arange(len(poses))
+    filled = interpolate_hidden(poses[None], lacking[None], fallback=poses[0])[0]
+    for j in np.flatnonzero(lacking.any(axis=0)):
+        seen = time[~hidden[:, j]]
+        inner = lacking[:, j] & (time > seen[0]) & (time < seen[-1])
+        if len(seen) >= _FEWEST and inner.any():
+            filled[inner, j] = CubicSpline(seen, poses[seen, j])(time[inner])
     return filled
 
 
