@@ -154,7 +154,13 @@ def define_training_flags(learning_rate):
         "there is an accelerator and the frames fit, else tf.data with the TensorFlow backend and NumPy elsewhere. All "
         "give the same.",
     )
-    flags.DEFINE_enum("jit_compile", "auto", ["auto", "true", "false"], "Compile with XLA; auto leaves it to Keras.")
+    flags.DEFINE_enum(
+        "jit_compile",
+        "auto",
+        ["auto", "true", "false"],
+        "Compile training: TensorFlow and JAX by XLA, PyTorch (on a GPU only) by its own compiler. auto is true with "
+        "PyTorch on a GPU, and otherwise what Keras chooses.",
+    )
     flags.DEFINE_integer("keep", 3, "Checkpoints to keep.", lower_bound=1)
     flags.DEFINE_float(
         "checkpoint_seconds",

@@ -12,7 +12,7 @@ import math
 import keras
 from keras import ops
 
-from mpm_keras.replicas import draw_rows
+from mpm_keras.noise import uniform
 
 STRATEGIES = ("spatiotemporal", "tube", "temporal")
 
@@ -119,13 +119,8 @@ class PoseMasking(keras.layers.Layer):
 
     def draw(self, batch_size, frames: int, joints: int):
         """Masks of one modality for a batch, from the layer's seed generator."""
-        joint_noise = draw_rows(
-            lambda rows: keras.random.uniform((rows, frames, joints), seed=self.seed_generator), batch_size
-        )
-        frame_noise = draw_rows(lambda rows: keras.random.uniform((rows, frames), seed=self.seed_generator), batch_size)
-        return self.from_noise(
-            ops.reshape(joint_noise, (-1, frames, joints)), ops.reshape(frame_noise, (-1, frames))
-        )  # fmt: skip
+        joint_noise = uniform((batch_size, frames, joints), self.seed_generator.next())
+        return self.from_noise(joint_noise, uniform((batch_size, frames), self.seed_generator.next()))
 
     def __call__(self, batch, **kwargs):
         backend = keras.backend.backend()
@@ -244,13 +239,10 @@ class PartMasking(keras.layers.Layer):
 
     def call(self, pose):
         batch, (_, frames, joints, _) = ops.shape(pose)[0], pose.shape
-        count, seed = len(self.counts), self.seed_generator
-        choice = draw_rows(lambda rows: keras.random.randint((rows,), 0, count, seed=seed), batch)
-        noise = draw_rows(lambda rows: keras.random.uniform((rows, joints), seed=seed), batch)
-        if not self.stretches:
-            return self.from_noise(choice, noise, frames)
-        stretch = draw_rows(lambda rows: keras.random.uniform((rows, 3), seed=seed), batch)
-        return self.from_noise(choice, noise, frames, stretch)
+        choice = uniform((batch, 1), self.seed_generator.next())[:, 0] * len(self.counts)
+        choice, joint_noise = ops.cast(choice, "int32"), uniform((batch, joints), self.seed_generator.next())
+        stretch = uniform((batch, 3), self.seed_generator.next()) if self.stretches else None
+        return self.from_noise(choice, joint_noise, frames, stretch)
 
     def compute_output_spec(self, pose):
         return keras.KerasTensor(pose.shape[:3], dtype="bool")

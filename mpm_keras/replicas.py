@@ -88,19 +88,6 @@ def mean_over_replicas(x):
     return _State.replicas.mean(x)
 
 
-def draw_rows(draw, rows):
-    """Random numbers for the rows of this replica, as one device would draw them for the global batch.
-
-    Args:
-        draw: (number of rows) -> tensor with as many rows.
-        rows: of this replica; all have equally many.
-    """
-    if not several():
-        return draw(rows)
-    first = first_row(rows)
-    return draw(_State.replicas.count * rows)[first : first + rows]
-
-
 def first_row(rows):
     """Number in the global batch of the first of `rows` rows of this replica, for random draws that count rows."""
     return _State.replicas.index * rows if several() else 0

@@ -144,9 +144,10 @@ def test_drawn_alike_in_a_compiled_function():
         step = tf.function(masking)
         found, again = step(batch), step(batch)
         assert not np.array_equal(to_numpy(found["masks_2d"]["joints"]), to_numpy(again["masks_2d"]["joints"]))
-        by_xla = tf.function(masking, jit_compile=True)(batch)  # whose random numbers are others
-        assert (to_numpy(by_xla["masks_3d"]["joints"]).sum(-1) == 2).all()
-        assert (to_numpy(by_xla["masks_3d"]["frames"]).sum(-1) == 3).all()
+        by_xla = tf.function(PoseMasking(2, 0.5, seed=5), jit_compile=True)(make_batch())
+        keras.tree.map_structure(
+            lambda a, b: np.testing.assert_array_equal(to_numpy(a), to_numpy(b)), by_xla["masks_2d"], eager["masks_2d"]
+        )
     elif BACKEND == "jax":
         import jax
 

@@ -44,6 +44,7 @@ class StreamingLifter:
             raise ValueError(f"delay must be in 0..{frames - 1} poses, found {delay}")
         self.reach = np.arange(1 - frames, 1) / lifter.rate  # seconds of a window's poses before the newest
         self.pose_index = frames - 1 - delay
+        lifter.network.expect_many_batches()
         self.reset()
 
     def reset(self) -> None:

@@ -5,39 +5,7 @@ import random
 import keras
 from keras import ops
 
-from mpm_keras.replicas import first_row, several
-
-# Multipliers of "lowbias32" (Wellons, 2018), as int32.
-FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
-SALT = 0x3C6EF35F  # sets the hash of columns apart from that of rows
-
-
-def scramble(numbers):
-    """int32 -> int32 that look random: an integer hash. Products overflow, and are meant to."""
-    numbers = ops.bitwise_xor(numbers, ops.right_shift(numbers, 16)) * FIRST
-    numbers = ops.bitwise_xor(numbers, ops.right_shift(numbers, 15)) * SECOND
-    return ops.bitwise_xor(numbers, ops.right_shift(numbers, 16))
-
-
-def noise(shape, seed):
-    """Uniform int32 of a shape, a function of the place and of a seed (2,) of integers.
-
-    Rows (all axes but the last) and columns are hashed by themselves, so that an element takes five integer
-    operations. They fuse into what reads them where a compiler fuses, and beat generators that count on
-    (threefry, Philox, Mersenne twister) several times where none does.
-    """
-    rows = 1
-    for length in shape[:-1]:
-        rows = rows * length  # may be a tensor
-    seed = ops.cast(seed, "int32")
-    key = scramble(seed[0] + scramble(seed[1]))
-    numbers = ops.arange(rows, dtype="int32")
-    if several():
-        numbers = numbers + first_row(rows)  # of the global batch: all replicas draw what one device would
-    row = scramble(scramble(numbers) + key)
-    column = scramble(scramble(ops.arange(shape[-1], dtype="int32") + SALT) - key)
-    mixed = ops.bitwise_xor(ops.reshape(row, (*shape[:-1], 1)), column) * FIRST
-    return ops.bitwise_xor(mixed, ops.right_shift(mixed, 15)) * SECOND
+from mpm_keras.noise import noise
 
 
 class Dropout(keras.layers.Dropout):

@@ -4,6 +4,7 @@ import keras
 
 from mpm_keras.layers import CenterDecoder, JointToken, PoseHead, StridedDecoder, framing_for, strides_for
 from mpm_keras.models.backbone import MPMBackbone
+from mpm_keras.models.pose_model import PoseModel
 from mpm_keras.models.pretrainer import count_parameters
 
 # Whose 3D decoder gives the centre pose (Table A): the strided one of stage II, or that of stage I.
@@ -11,7 +12,7 @@ DECODERS = ("stage2", "stage1")
 
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
-class MPMLifter(keras.Model):
+class MPMLifter(PoseModel):
     """2D encoder and shared layers of stage I, a strided 3D decoder and a sequence head.
 
     Hidden joints are replaced by v^S of stage I, so that one network lifts whole and partial 2D.

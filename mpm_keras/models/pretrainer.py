@@ -6,13 +6,14 @@ from keras import ops
 from mpm_keras.layers import FramePositions, FrameToken, JointToken, PoseDecoder, framing_for
 from mpm_keras.masking import hidden_joints, visible_frames
 from mpm_keras.models.backbone import MODALITIES, MPMBackbone
+from mpm_keras.models.pose_model import PoseModel
 
 # Pretext task -> (modality that goes in, modality that comes out).
 TASKS = {"2d": ("2d", "2d"), "3d": ("3d", "3d"), "lift": ("2d", "3d")}
 
 
 @keras.saving.register_keras_serializable(package="mpm_keras")
-class MPMPretrainer(keras.Model):
+class MPMPretrainer(PoseModel):
     """Backbone with mask tokens and one light decoder per modality.
 
     Args:

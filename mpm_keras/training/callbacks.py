@@ -31,6 +31,7 @@ class RunProgress(keras.callbacks.Callback):
         self.updates_per_batch, self.max_updates, self.seconds = updates_per_batch, max_updates, seconds
         self.position, self.saved, self.last_save = start, start, time.monotonic()
         self.batches_run, self.running_means = 0, []
+        self.before_saving = lambda: None  # may raise: what is not good is not saved
 
     @property
     def finished(self):
@@ -65,6 +66,7 @@ class RunProgress(keras.callbacks.Callback):
     def save(self):
         """Saves unless the last checkpoint is of this very position."""
         if self.position != self.saved or not self.checkpoints.paths():
+            self.before_saving()
             if hasattr(self.model, "jax_state_sync"):
                 self.model.jax_state_sync()
             for variable, value in self.running_means:
@@ -74,23 +76,27 @@ class RunProgress(keras.callbacks.Callback):
 
 
 class Throughput(keras.callbacks.Callback):
-    """Training samples per second, first batch (compilation) and validation left out."""
+    """Training samples per second: batch size over the time from one batch's end to the next one's in an epoch.
+
+    The first two batches of a start are left out. They wait for compilation; the logs of one come with the next.
+    """
 
     def __init__(self, batch_size):
         super().__init__()
-        self.batch_size, self.batches, self.seconds, self.began = batch_size, 0, 0.0, None
+        self.batch_size, self.batches, self.seconds, self.seen, self.end = batch_size, 0, 0.0, 0, None
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.began = time.perf_counter()
+    def on_epoch_begin(self, epoch, logs=None):
+        self.end = None
 
     def on_train_batch_end(self, batch, logs=None):
-        self.batches += 1
-        if self.batches > 1:
-            self.seconds += time.perf_counter() - self.began
+        before, self.end, self.seen = self.end, time.perf_counter(), self.seen + 1
+        if before is not None and self.seen > 2:
+            self.batches += 1
+            self.seconds += self.end - before
 
     @property
     def samples_per_second(self):
-        return (self.batches - 1) * self.batch_size / self.seconds if self.seconds else None
+        return self.batches * self.batch_size / self.seconds if self.seconds else None
 
 
 class EpochLog(keras.callbacks.Callback):

@@ -61,14 +61,14 @@ class Job:
     def compile(self, trainer):
         """AdamW whose learning rate falls by a factor per epoch (section 4.2.1), or per so many steps."""
         c = self.config
+        jit = {"auto": "auto", "true": True, "false": False}[c.jit_compile]
         try:
             self.updates = len(trainer.updates(self.training.batch(0, 0)))
+            steps = getattr(c, "lr_decay_steps", None) or self.training.num_steps * self.updates
+            rate = keras.optimizers.schedules.ExponentialDecay(c.learning_rate, steps, c.lr_decay, staircase=True)
+            trainer.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=c.weight_decay), jit_compile=jit)
         except ValueError as error:
             raise InputError(str(error)) from error
-        steps = getattr(c, "lr_decay_steps", None) or self.training.num_steps * self.updates
-        rate = keras.optimizers.schedules.ExponentialDecay(c.learning_rate, steps, c.lr_decay, staircase=True)
-        jit = {"auto": "auto", "true": True, "false": False}[c.jit_compile]
-        trainer.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=c.weight_decay), jit_compile=jit)
 
     def run(self, trainer, validation, callbacks=()) -> dict:
         """Trains a compiled trainer from where its run stopped. Returns what every `metrics.json` holds."""

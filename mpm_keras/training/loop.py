@@ -7,6 +7,7 @@ from mpm_keras.errors import InputError
 from mpm_keras.replicas import replicas
 from mpm_keras.training.callbacks import RunProgress
 from mpm_keras.training.device_frames import MOST_BYTES, DeviceFrames, DrawnWindows, num_bytes, on_accelerator
+from mpm_keras.training.late_logs import LateLogs
 from mpm_keras.training.preemption import StopOnSignal
 
 PIPELINES = ("auto", "numpy", "tfdata", "device")
@@ -68,14 +69,17 @@ def fit(trainer, batches, *, epochs, progress: RunProgress, pipeline="auto", val
         while (start := progress.position).epoch < epochs and not progress.finished:
             last = start.epoch + 1 if start.step else epochs
             trainer.epoch_goes_on = start.step > 0
-            source = make_pipeline(batches, pipeline, start.epoch, start.step, last)
+            steps = batches.num_steps - start.step
+            shown = {"add_history": True, "add_progbar": verbose != 0, "verbose": verbose}  # as `fit` has it by itself
+            listeners = LateLogs(callbacks, model=trainer, epochs=last, steps=steps, **shown)
+            progress.before_saving = listeners.settle
             trainer.fit(
-                source,
+                make_pipeline(batches, pipeline, start.epoch, start.step, last),
                 initial_epoch=start.epoch,
                 epochs=last,
-                steps_per_epoch=batches.num_steps - start.step,
+                steps_per_epoch=steps,
                 validation_data=validation,
-                callbacks=callbacks,
+                callbacks=listeners,
                 shuffle=False,  # the pipelines do it
                 verbose=verbose,
             )

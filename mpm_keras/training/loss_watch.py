@@ -16,13 +16,15 @@ SPIKE_FACTOR, MEDIAN_OF, FEWEST = 10.0, 100, 20
 
 
 class LossWatch(keras.callbacks.Callback):
-    """Stops at a batch that is not finite, before a checkpoint could hold it, or counts it; notes spikes.
+    """Stops soon after a batch that is not finite, before a checkpoint could hold it, or counts it; notes spikes.
 
     A trainer reports a NaN loss where the loss or a gradient of a batch is not finite, and leaves no
     trace of the batch where its `skip_bad_batches` is set.
 
+    Losses come late, see `LateLogs`: `progress` then stands where the batch has been counted.
+
     Args:
-        progress: `RunProgress`, which knows where the run is; stands after this one in the list.
+        progress: `RunProgress`, which knows where the run is.
         path: `.jsonl` file for bad batches and spikes. What earlier starts of the run skipped counts.
         skip: so many bad batches the run may hold.
     """
@@ -36,18 +38,19 @@ class LossWatch(keras.callbacks.Callback):
     @property
     def skipped(self) -> int:
         """Bad batches of the run so far; those that are going to be run again do not count."""
-        here = (self.progress.position.epoch + 1, self.progress.position.step + 1)
-        found = {
-            (line["epoch"], line["batch"]) for line in self.log.read("epoch", "batch") if line.get("event") == BAD_BATCH
-        }
-        return sum(place < here for place in found)
+        p = self.progress.position
+        return self.skipped_before(p.epoch + 1, p.step + 1)
+
+    def skipped_before(self, epoch, batch) -> int:
+        lines = [line for line in self.log.read("epoch", "batch") if line.get("event") == BAD_BATCH]
+        return sum(place < (epoch, batch) for place in {(line["epoch"], line["batch"]) for line in lines})
 
     def on_epoch_begin(self, epoch, logs=None):
         tracker = self.model.trackers["loss"]  # not empty in an epoch that goes on
         self.total, self.count = (float(value_of(v)) for v in (tracker.total, tracker.count))
 
-    def on_train_batch_end(self, batch, logs=None):
-        mean = float((logs or {}).get("loss", math.nan))
+    def on_late_logs(self, logs):
+        mean = logs.get("loss", math.nan)
         if not math.isfinite(mean):
             self.refuse()
             return
@@ -57,7 +60,8 @@ class LossWatch(keras.callbacks.Callback):
 
     def refuse(self):
         """Notes a bad batch, and raises `FloatingPointError` where it is one too many."""
-        place, skipped = self.place(), self.skipped
+        place = self.place()
+        skipped = self.skipped_before(place["epoch"], place["batch"])
         if skipped < self.skip:
             self.log.append({"event": BAD_BATCH, **place})
             return
@@ -74,6 +78,6 @@ class LossWatch(keras.callbacks.Callback):
         self.losses.append(loss)
 
     def place(self) -> dict:
-        """Epoch, batch in it and optimiser step, each counted from 1, of the batch that has just run."""
+        """Epoch, batch in it and its first optimiser step, each counted from 1, of the batch that was counted last."""
         p = self.progress.position
-        return {"epoch": p.epoch + 1, "batch": p.step + 1, "step": p.updates + 1}
+        return {"epoch": p.epoch + 1, "batch": p.step, "step": p.updates - self.progress.updates_per_batch + 1}

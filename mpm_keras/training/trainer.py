@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from mpm_keras.replicas import mean_over_replicas, replicas, several
+from mpm_keras.training.steps import STEPS, current, pairs, torch_graphs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +53,20 @@ class Trainer(keras.Model):
         self.trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", *metric_names)}
         self.built = True
 
-    def compile(self, optimizer, **kwargs):
-        """As `keras.Model.compile`, without loss or metrics: a trainer brings its own."""
-        super().compile(optimizer=optimizer, **kwargs)
+    def compile(self, optimizer, jit_compile="auto", **kwargs):
+        """As `keras.Model.compile`, without loss or metrics: a trainer brings its own.
+
+        Args:
+            jit_compile: with PyTorch, "auto" compiles losses and gradients on a GPU, and on a CPU runs them by their
+                graphs after some batches, which gives the same numbers; False leaves all to Keras.
+
+        Raises:
+            ValueError: True, with PyTorch on a CPU.
+        """
+        if keras.backend.backend() == "torch":
+            self.graphs = torch_graphs(self, False if kwargs.get("run_eagerly") else jit_compile)
+            jit_compile = False
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         if not self.optimizer.built:  # an update passes some of the variables: build for all of them
             self.optimizer.build(self.trainable_variables)
 
@@ -124,8 +136,7 @@ class Trainer(keras.Model):
         return logs | {"loss": ops.where(finite, logs["loss"], math.nan)}
 
     def train_step(self, *args):
-        step = {"tensorflow": tensorflow_step, "jax": jax_step, "torch": torch_step}[keras.backend.backend()]
-        return step(self, *args)
+        return STEPS[keras.backend.backend()](self, *args)
 
     def test_step(self, *args):
         if keras.backend.backend() != "jax":
@@ -139,60 +150,6 @@ class Trainer(keras.Model):
         return logs, (trainable, current(scope, refs[1]), current(scope, refs[2]))
 
 
-def tensorflow_step(trainer, data):
-    import tensorflow as tf
-
-    before = snapshot(trainer)
-    batch, results, finite = trainer.prepare(trainer.unpack(data), training=True), [], True
-    for update in trainer.updates(batch):
-        variables = update.variables()
-        with tf.GradientTape() as tape:
-            results.append(update.loss(batch, training=True))
-            loss = results[-1][0]
-            # Keras adds up the gradients of replicas; their mean is that of the global batch.
-            scaled = trainer.optimizer.scale_loss(loss / replicas().count if several() else loss)
-        gradients = tape.gradient(scaled, variables)
-        finite = ops.logical_and(finite, all_finite(trainer, results[-1][0], gradients))
-        trainer.optimizer.apply(gradients, variables)
-    logs = trainer.report_batch(results, finite)
-    restore(before, finite)
-    return logs
-
-
-def torch_step(trainer, data):
-    import torch
-
-    before = snapshot(trainer)
-    batch, results, finite = trainer.prepare(trainer.unpack(data), training=True), [], True
-    for update in trainer.updates(batch):
-        variables = update.variables()
-        trainer.zero_grad()
-        loss, values = replicas().loss(update, variables, batch)
-        trainer.optimizer.scale_loss(loss).backward()
-        with torch.no_grad():
-            gradients = [v.value.grad for v in variables]
-            finite = ops.logical_and(finite, all_finite(trainer, loss, gradients))
-            trainer.optimizer.apply(gradients, variables)
-        results.append((loss.detach(), values))
-    with torch.no_grad():
-        logs = trainer.report_batch(results, finite)
-        restore(before, finite)
-    return logs
-
-
-def all_finite(trainer, loss, gradients):
-    """() bool: whether a loss and its gradients, of all replicas, hold neither NaN nor infinity.
-
-    Of scaled gradients only the loss is looked at: an overflow there makes the scaler skip the step
-    and lower the scale, as it should.
-    """
-    if isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer):
-        gradients = []
-    sums = [ops.sum(gradient) for gradient in gradients if gradient is not None]  # NaN and infinity carry through
-    total = ops.sum(ops.stack([ops.cast(value, "float32") for value in [loss, *sums]]))
-    return ops.isfinite(mean_over_replicas(total))
-
-
 def of_all_replicas(reports):
     """{name: (value, weight)} of a replica's rows -> of the global batch; "loss" counts batches, others add up."""
     table = ops.stack([ops.stack([ops.cast(x, "float32") for x in pair]) for pair in reports.values()])  # (names, 2)
@@ -204,89 +161,6 @@ def of_all_replicas(reports):
         name: (means[i], weights[i] * share * (1 if name == "loss" else replicas().count))
         for i, name in enumerate(reports)
     }
-
-
-def snapshot(trainer):
-    """[(variable, value)] of all that a batch changes, where bad batches are skipped."""
-    if not trainer.skip_bad_batches:
-        return []
-    state = (*trainer.state_variables, *trainer.optimizer.variables, *trainer.metrics_variables)
-    return [(v, ops.stop_gradient(ops.copy(v.value))) for v in {id(v): v for v in state}.values()]
-
-
-def restore(before, finite):
-    """Takes a batch back that was not finite."""
-    for variable, value in before:
-        variable.assign(ops.where(finite, variable.value, value))
-
-
-def jax_step(trainer, state, data):
-    import jax
-
-    refs = [
-        trainer.trainable_variables,
-        trainer.non_trainable_variables,
-        trainer.optimizer.variables,
-        trainer.metrics_variables,
-    ]
-    trainable, non_trainable, moments, metrics = state
-    finite = True
-    # Drawing masks advances the seed generators, which live among the non-trainable variables.
-    with keras.StatelessScope(state_mapping=pairs(refs[1:2], [non_trainable])) as scope:
-        batch = trainer.prepare(trainer.unpack(data), training=True)
-    non_trainable = current(scope, refs[1])
-
-    results = []
-    for update in trainer.updates(batch):
-        moved = {id(v) for v in update.variables()}
-        index = [i for i, v in enumerate(refs[0]) if id(v) in moved]
-
-        def loss_of(moving, index=index, update=update, rest=(trainable, non_trainable, moments)):
-            values = list(rest[0])
-            for i, value in zip(index, moving, strict=True):
-                values[i] = value
-            with keras.StatelessScope(state_mapping=pairs(refs[:3], [values, rest[1], rest[2]])) as scope:
-                result = update.loss(batch, training=True)
-                scaled = trainer.optimizer.scale_loss(result[0])
-            return scaled, (result, current(scope, refs[1]))
-
-        gradient = jax.grad(loss_of, has_aux=True)
-        moving_gradients, (result, non_trainable) = gradient([trainable[i] for i in index])
-        results.append(result)
-        finite = ops.logical_and(finite, all_finite(trainer, result[0], moving_gradients))
-        gradients = [None] * len(trainable)
-        for i, value in zip(index, moving_gradients, strict=True):
-            gradients[i] = value
-        trainable, moments = apply_quietly(trainer.optimizer, moments, gradients, trainable)
-
-    with keras.StatelessScope(state_mapping=pairs(refs[3:], [metrics])) as scope:
-        logs = trainer.report_batch(results, finite)
-    after = (trainable, non_trainable, moments, current(scope, refs[3]))
-    if trainer.skip_bad_batches:
-        after = tuple(
-            [ops.where(finite, *pair) for pair in zip(*two, strict=True)] for two in zip(after, state, strict=True)
-        )
-    return logs, after
-
-
-def apply_quietly(optimizer, moments, gradients, trainable):
-    """`stateless_apply` where None leaves a variable and its moments alone, without the warning."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Gradients do not exist for variables")
-        return optimizer.stateless_apply(moments, gradients, trainable)
-
-
-def pairs(refs, values):
-    """[[variables], ...] and [[values], ...] -> flat [(variable, value), ...]."""
-    return [pair for r, v in zip(refs, values, strict=True) for pair in zip(r, v, strict=True)]
-
-
-def current(scope, variables):
-    """Values of the variables at the end of a stateless scope."""
-    values = [scope.get_current_value(v) for v in variables]
-    return [v.value if new is None else new for v, new in zip(variables, values, strict=True)]
 
 
 def count_weight(weights):

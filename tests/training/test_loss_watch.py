@@ -66,15 +66,15 @@ def test_bad_batches_are_skipped_counted_and_too_many_stop(tmp_path):
 
 @pytest.mark.once
 def test_spikes_are_noted_with_their_place(tmp_path):
-    progress = SimpleNamespace(position=Position(2, 0, 600))
+    progress = SimpleNamespace(position=Position(2, 0, 600), updates_per_batch=2)
     watch = LossWatch(progress, tmp_path / "events.jsonl")
     watch.set_model(SimpleNamespace(trackers={"loss": keras.metrics.Mean()}))
     watch.on_epoch_begin(2)
     losses = np.random.default_rng(0).uniform(1, 2, 60)
     losses[[5, 40]] = 50.0, 18.0  # the first comes before there is a median
     for i, mean in enumerate(np.cumsum(losses) / np.arange(1, 61)):
-        progress.position = Position(2, i, 600 + 2 * i)
-        watch.on_train_batch_end(i, {"loss": np.float32(mean)})
+        progress.position = Position(2, i + 1, 602 + 2 * i)
+        watch.on_late_logs({"loss": mean})
     (line,) = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert (line["event"], line["epoch"], line["batch"], line["step"]) == ("loss_spike", 3, 41, 681)
     assert line["loss"] == pytest.approx(18, rel=1e-4) and line["median"] == pytest.approx(

@@ -8,6 +8,7 @@ import pytest
 from harness import to_numpy, values_of
 from tiny_training import fixed_batch, make_trainer, seeded_trainer
 
+from mpm_keras.training import steps
 from mpm_keras.training.checkpoints import state_variables
 from mpm_keras.training.trainer import Trainer, Update
 from mpm_keras.training.validation import FixedBatches
@@ -43,9 +44,23 @@ def test_mixed_precision(policy, schedule):
 @pytest.mark.slow  # XLA takes some ten seconds to compile two updates with their gradients
 def test_jit_compile():
     if BACKEND == "torch":
-        pytest.skip("torch.compile needs a C++ compiler and a minute")
+        with pytest.raises(ValueError, match="with PyTorch, losses are compiled on a GPU only"):
+            seeded_trainer(compile_options={"jit_compile": True})
+        return
     compiled = train(seeded_trainer(compile_options={"jit_compile": True}))
     assert compiled["loss"][0] == pytest.approx(plain()[0], rel=1e-3)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="graphs are PyTorch's")
+def test_torch_trains_by_graphs_as_without(monkeypatch):
+    """Everything that training changes is the same to the bit, dropout and batch norm included."""
+    monkeypatch.setattr(steps, "PATIENCE", 2)
+    plain, traced = make_trainer(compile_options={"jit_compile": False}), make_trainer()
+    assert plain.graphs is None
+    assert train(traced, epochs=2) == train(plain, epochs=2)
+    assert [len(traced.graphs(number).graphs) for number in (0, 1)] == [1, 1]
+    for name, variable in state_variables(plain).items():
+        np.testing.assert_array_equal(to_numpy(state_variables(traced)[name].value), to_numpy(variable.value), name)
 
 
 def test_steps_per_execution():
