@@ -108,10 +108,16 @@ def gradient_of(layer):
 
         return compiled(gradients)
 
+    import torch
+
+    from mpm_keras.torch_graphs import Graphs
+
+    graphs = Graphs(total, layer.variables, compiled=torch.cuda.is_available())
+
     def step(x):
         x = x.detach().requires_grad_()
         layer.zero_grad()
-        total(x).backward()
+        graphs(x).backward()
         return x.grad
 
     return compiled(step)

@@ -13,6 +13,7 @@ from mpm_keras.inference.clips import lift_clip
 from mpm_keras.masking import PoseMasking
 from mpm_keras.models import MPMLifter, MPMPretrainer
 from mpm_keras.skeletons import H36M_17
+from mpm_keras.training import steps
 from mpm_keras.training.callbacks import RunProgress
 from mpm_keras.training.checkpoints import CheckpointFolder, Position
 from mpm_keras.training.finetuning import LiftTrainer
@@ -26,21 +27,21 @@ class Enough(Exception):
 
 
 class Pace(keras.callbacks.Callback):
-    """Holds `fit` between rounds. The loss is read where a clock stops, so that what is asynchronous has ended.
+    """Holds `fit` between rounds. What is asynchronous has ended where a clock stops: the loss is read then.
 
     The first three batches warm up: they say what compilation costs, and how many batches make a round.
     """
 
-    def __init__(self, rounds, batch_size):
+    def __init__(self, rounds, batch_size, progress):
         super().__init__()
-        self.rounds, self.batch_size = rounds, batch_size
+        self.rounds, self.batch_size, self.progress = rounds, batch_size, progress
         self.warm_up, self.count, self.left, self.clock = [], 1, 1, Clock()
 
     def on_train_batch_end(self, batch, logs=None):
         self.left -= 1
         if self.left:
             return
-        float(logs["loss"])
+        self.progress.before_saving()  # no checkpoint, but what comes before one
         spent = self.clock.read()
         if len(self.warm_up) == 3:
             self.rounds.tell(**spent, units=self.count * self.batch_size)
@@ -75,13 +76,14 @@ def trainer_of(case: Case):
 
 
 def train(case, who, rounds):
+    steps.PATIENCE = 0  # what counts is a long run, not its first hundred batches
     trainer, training = trainer_of(case), batches(case)
     with tempfile.TemporaryDirectory() as folder:
         updates = len(trainer.updates(training.batch(0, 0)))
         checkpoints = CheckpointFolder(Path(folder) / "checkpoints", 1)
         progress = RunProgress(checkpoints, training.num_steps, updates, Position(), seconds=1e9)
         watch = LossWatch(progress, Path(folder) / "events.jsonl")
-        callbacks = [watch, Pace(rounds, case.batch_size)]
+        callbacks = [watch, Pace(rounds, case.batch_size, progress)]
         with contextlib.suppress(Enough):
             fit(trainer, training, epochs=10_000, progress=progress, callbacks=callbacks, verbose=0)
 
@@ -89,7 +91,9 @@ def train(case, who, rounds):
 def lifter_of(case: Case) -> MPMLifter:
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(case.dtype)
-    return MPMLifter(frames=case.frames, layers=case.layers)
+    network = MPMLifter(frames=case.frames, layers=case.layers)
+    network.expect_many_batches()
+    return network
 
 
 def infer(case, who, rounds):

@@ -69,6 +69,76 @@ def table(results) -> str:
     return markdown(rows)
 
 
+WORK = {
+    "train1": "train, stage I", "train2": "train, stage II", "infer": "infer", "center": "a clip, centre mode",
+    "sequence": "a clip, sequence mode", "stream": "a frame, streaming",
+}  # fmt: skip
+WHO = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "compiled": "`torch.compile`"}
+
+
+def ratio_table(results) -> str:
+    """Markdown: the ratio to the eager yardstick, a row for each case and a column for each contestant."""
+    cases = {}
+    for r in in_order(results):
+        if r["what"] in WORK and r["ratio"] is not None:
+            cases.setdefault(tuple(r[k] for k in KEY), {})[r["who"]] = r["ratio"]
+    rows = [("", "frames, batch", *WHO.values())]
+    for (what, frames, size, dtype), ratios_of in cases.items():
+        name = WORK[what] + ("" if dtype == "float32" else f", {dtype.removeprefix('mixed_')}")
+        shown = [f"{ratios_of[who]:.{2 if ratios_of[who] < 10 else 0}f}" if who in ratios_of else "" for who in WHO]
+        rows.append((name, f"{frames}, {size}", *shown))
+    return markdown(rows)
+
+
+def floor_table(found) -> str:
+    """Markdown: what each module takes over its floor, and steps of stage II of the same size, see `step_rows`."""
+    rows = []
+    for backend, facts in found.get("modules", {}).items():
+        for name, part in facts.get("modules", {}).items():
+            rows.append(
+                (backend, name, part["seconds"], f"{part['times_floor']:.1f} times its floor ({part['bound']})")
+            )
+        rows += step_rows(found["results"], backend, facts)
+    if not rows:
+        return ""
+    return markdown([("backend", "", "ms", ""), *((b, name, f"{1e3 * s:.2f}", text) for b, name, s, text in rows)])
+
+
+def step_rows(results, backend, facts) -> list[tuple]:
+    """(backend, what, seconds, a remark): a step of the size that `facts` hold for, and its batch beside it."""
+    frames, size = facts.get("frames"), facts.get("batch_size")
+    rates = {(r["what"], r["who"]): r["median"] for r in results if (r["frames"], r["batch_size"]) == (frames, size)
+             and (r["what"] == "pipeline" or r["dtype"] == facts["dtype"])}  # fmt: skip
+    if not (rate := rates.get(("train2", backend))):
+        return []
+    share = rate * facts["train_flops_per_window"] / facts["matmul_flops"]
+    rows = [(backend, "a step", size / rate, f"{share:.0%} of the rate of a large product")]
+    for (what, who), batches in rates.items():
+        if what == "pipeline" and who.startswith(f"{backend}:"):
+            rows.append((backend, f"its batch, {who}", size / batches, f"{rate / batches:.1%} of the step"))
+    return rows
+
+
+def page(found) -> str:
+    """Markdown: all figures of a run, and where they were measured."""
+    m = found["machine"]
+    versions = ", ".join(f"{name} {m[key]}" for name, key in (("Keras", "keras"), ("TensorFlow", "tensorflow"),
+                         ("JAX", "jax"), ("PyTorch", "torch"), ("NumPy", "numpy")) if m[key])  # fmt: skip
+    parts = [
+        "# Speed: all figures",
+        f"By `benchmarks/run.py`, on {m['cores']} cores ({m.get('processor', m['platform'])}): {versions}. Units a "
+        "second are windows or frames; the ratio is to the eager yardstick in the same rounds, by the clock and by "
+        "processor time. `pipeline` names backend and kind; `eager:2` loads with two processes.",
+        table(found["results"]),
+    ]
+    if floors := floor_table(found):
+        parts += ["Modules alone, forward and backward, and their floors:", floors]
+    if "startup" in found:
+        times = [(what, f"{facts['median_s']:.2f}") for what, facts in found["startup"].items()]
+        parts += ["Start-up, whole processes:", markdown([("", "seconds"), *times])]
+    return "\n\n".join(parts) + "\n"
+
+
 def draw(results, path):
     """Bars of ratios to the eager yardstick, a panel for each case; without copies, which would dwarf all else."""
     import matplotlib

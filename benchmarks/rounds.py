@@ -12,6 +12,9 @@ from worker import MARK
 
 WORKER = Path(__file__).with_name("worker.py")
 
+# Contestants stand on one GPU together: none may take all of its memory at its start.
+SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
 
 class Failed(Exception):
     """A contestant that ended before its time; the message is the last line of what it said."""
@@ -22,7 +25,7 @@ class Contestant:
 
     def __init__(self, who: str, case: Case):
         spec = json.dumps({"who": who, "case": dataclasses.asdict(case)})
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+        environment = {**SHARING, "TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         self.who, self.case = who, case
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER), spec], env=environment, text=True,

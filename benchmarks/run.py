@@ -2,10 +2,11 @@
 
     python benchmarks/run.py --quick
     python benchmarks/run.py --what=train2,infer --backends=jax,torch --frames=27,243 --dtypes=float32
+    python benchmarks/run.py --add --what=              # tables and charts anew, of what was measured
 
 Every contestant runs in a process of its own and is asked for one round after another, all in turn. What counts are
 ratios to the eager yardstick (`yardstick.py`) in the same rounds; absolute times are this machine's today.
-Writes `speed.json`, `speed.md`, `speed.png` and `growth.png` to --out.
+Writes `speed.json`, `speed.md`, `ratios.md`, `speed.png` and `growth.png` to --out.
 """
 
 import argparse
@@ -116,7 +117,6 @@ def main():
             print(json.dumps(found["startup"], indent=1), flush=True)
         elif what == "growth":
             found["growth"] = growth.growth(options)
-            report.draw_growth(found["growth"]["curves"], options.out / "growth.png")
         elif what == "modules":
             from modules import modules
 
@@ -127,8 +127,11 @@ def main():
                 print(report.table(fresh), flush=True)
                 found["results"] = report.replaced(found["results"], fresh)
         (options.out / "speed.json").write_text(json.dumps(found, indent=1))  # what is done, is kept
+    if "growth" in found:
+        report.draw_growth(found["growth"]["curves"], options.out / "growth.png")
     report.draw(found["results"], options.out / "speed.png")
-    (options.out / "speed.md").write_text(report.table(found["results"]) + "\n")
+    (options.out / "speed.md").write_text(report.page(found))
+    (options.out / "ratios.md").write_text(report.ratio_table(found["results"]) + "\n")
 
 
 if __name__ == "__main__":

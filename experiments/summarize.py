@@ -1,6 +1,7 @@
-"""Mean and spread over runs that differ in their seed: a Markdown table out of metrics.json files.
+"""Mean and spread over runs that differ in their seed, as a Markdown table; learning curves of runs, as a picture.
 
 python experiments/summarize.py --runs="from scratch=runs/eval_scratch_*,pre-trained=runs/eval_full_*"
+python experiments/summarize.py --curves=runs/finetune,runs/finetune_on --out=curves.png
 """
 
 import glob
@@ -16,16 +17,28 @@ flags.DEFINE_list(
     ["center_mpjpe_mm", "center_p_mpjpe_mm", "sequence_mpjpe_mm", "sequence_p_mpjpe_mm"],
     "Columns: keys of metrics.json; a dot goes one level down.",
 )
+flags.DEFINE_list("curves", None, "Run folders, or .jsonl files of epochs, whose curves to draw one after the other.")
+flags.DEFINE_list("curve_metrics", ["val_center_mpjpe_mm"], "Panels: what epochs measured.")
+flags.DEFINE_string("out", "curves.png", "The picture of --curves.")
 flags.DEFINE_string("config", None, "JSON file of flag values, or the name of one in configs/ beside the script.")
 
 
 def main():
     config = command_line.settings()
     from mpm_keras.errors import InputError
+
+    if not config["runs"] and not config["curves"]:
+        raise InputError("--runs: expected at least one LABEL=PATTERN, or --curves")
+    if config["runs"]:
+        print_table(config)
+    if config["curves"]:
+        draw_curves(config)
+
+
+def print_table(config):
+    from mpm_keras.errors import InputError
     from mpm_keras.studies.spread import number, summary
 
-    if not config["runs"]:
-        raise InputError("--runs: expected at least one LABEL=PATTERN")
     names = config["metrics"]
     print(f"| | runs | {' | '.join(names)} |\n| --- | --- |{' --- |' * len(names)}")
     for row in config["runs"]:
@@ -35,6 +48,34 @@ def main():
             raise InputError(f"--runs: {row!r} matches no run")
         cells = [summary([number(metrics, name, label) for metrics in found]) for name in names]
         print(f"| {label} | {len(found)} | {' | '.join(cells)} |")
+
+
+def draw_curves(config):
+    from mpm_keras.errors import InputError
+    from mpm_keras.viz.curves import curves_figure
+
+    runs = {}
+    for path in map(Path, config["curves"]):
+        for epoch in read_epochs(path):
+            runs.setdefault(str(epoch.get("run", path.stem if path.is_file() else path.name)), []).append(epoch)
+    try:
+        curves_figure(config["out"], runs, config["curve_metrics"])
+    except ValueError as error:
+        raise InputError(f"--curves: {error}") from error
+    print(config["out"])
+
+
+def read_epochs(path) -> list[dict]:
+    """The epochs of a run folder or `.jsonl` file. Raises `InputError` naming the file."""
+    from mpm_keras.errors import InputError
+    from mpm_keras.training.json_lines import JsonLines
+
+    path = path / "epochs.jsonl" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: expected the epochs of a run, found no file")
+    if not (epochs := JsonLines(path).read("epoch")):
+        raise InputError(f"{path}: expected epochs, a JSON object with a number `epoch` in each line")
+    return epochs
 
 
 def read_metrics(path) -> dict:

@@ -205,6 +205,15 @@ def metrics() -> dict:
     }
 
 
+def epochs() -> dict:
+    return {
+        "good": b'{"epoch": 1, "val_center_mpjpe_mm": 90.0}\n',
+        "wrong-shaped": b"[1, 2, 3]",
+        "NaN-filled": b'{"epoch": 1, "val_center_mpjpe_mm": NaN}\n',
+        "hostile": b'{"epoch": 1, "val_center_mpjpe_mm": ' + DEEP,
+    }
+
+
 def config() -> dict:
     return {
         "good": b'{"fps": 25}',

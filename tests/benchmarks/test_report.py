@@ -56,3 +56,53 @@ def test_unknown_work_is_refused(capsys):
     with pytest.raises(SystemExit):
         run.parse(["--what=sleep"])
     assert "unknown sleep" in capsys.readouterr().err
+
+
+def result(what, who, rate, **case):
+    return {**CASE, "what": what, "who": who, "rates": [rate], "cpu_rates": [rate], "median": rate, "spread": 0.01,
+            "ratio": None, "cpu_ratio": None, "first_s": 1.0, "peak_memory_mb": 100.0, **case}  # fmt: skip
+
+
+def test_a_row_for_each_case_and_a_column_for_each_contestant():
+    case = {"frames": 27, "batch_size": 64, "dtype": "mixed_bfloat16"}
+    results = report.ratios(
+        [result("infer", who, rate, **case) for who, rate in (("eager", 10), ("jax", 25), ("torch", 170))]
+    )
+    lines = report.ratio_table(results).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["", "frames, batch", "TensorFlow", "JAX", "PyTorch", "`torch.compile`"]
+    assert cells[2] == ["infer, bfloat16", "27, 64", "", "2.50", "17", ""] and len(cells) == 3
+
+
+def test_floors_with_the_step_and_the_batch_of_their_size():
+    case = {"frames": 27, "batch_size": 64, "dtype": "float32"}
+    other = {**case, "frames": 81}
+    part = {"seconds": 0.002, "times_floor": 3.0, "bound": "memory"}
+    facts = {**case, "matmul_flops": 1e12, "train_flops_per_window": 4e8, "modules": {"block": part}}
+    results = [
+        result("train2", "jax", 1000.0, **case), result("train2", "jax", 5.0, **other),
+        result("train2", "torch", 7.0, **case), result("pipeline", "jax:device", 50_000.0, **case),
+    ]  # fmt: skip
+    table = report.floor_table({"modules": {"jax": facts}, "results": results})
+    assert "| jax | block | 2.00 | 3.0 times its floor (memory) |" in table
+    assert "| jax | a step | 64.00 | 40% of the rate of a large product |" in table
+    assert "| jax | its batch, jax:device | 1.28 | 2.0% of the step |" in table
+    assert len(table.splitlines()) == 5
+    assert report.floor_table({"results": results}) == ""
+
+
+def test_a_page_of_all_figures():
+    machine = {
+        "cores": 2,
+        "platform": "Linux",
+        "keras": "3",
+        "tensorflow": None,
+        "jax": "0.1",
+        "torch": None,
+        "numpy": "2",
+    }
+    found = {"machine": machine, "results": report.ratios([result("infer", "eager", 10.0)]),
+             "startup": {"import torch": {"median_s": 1.25}}}  # fmt: skip
+    text = report.page(found)
+    assert "on 2 cores (Linux): Keras 3, JAX 0.1, NumPy 2." in text
+    assert "| import torch | 1.25 |" in text and "Modules" not in text

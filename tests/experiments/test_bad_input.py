@@ -131,6 +131,7 @@ def inputs(good: Path) -> list[tuple]:
         ),
         ("prepare_data", "--inspect FILE", "views.npz", bad_files.views(good), lambda bad: ["--inspect", bad]),
         ("summarize", "--runs", "metrics.json", bad_files.metrics(), lambda bad: [f"--runs=runs={bad}"]),
+        ("summarize", "--curves", "epochs.jsonl", bad_files.epochs(), lambda bad: [f"--curves={bad}"]),
     ]  # fmt: skip
     return found + [
         (
