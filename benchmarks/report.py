@@ -114,7 +114,7 @@ def step_rows(results, backend, facts) -> list[tuple]:
     share = rate * facts["train_flops_per_window"] / facts["matmul_flops"]
     rows = [(backend, "a step", size / rate, f"{share:.0%} of the rate of a large product")]
     for (what, who), batches in rates.items():
-        if what == "pipeline" and who.startswith(f"{backend}:"):
+        if what == "pipeline" and who.startswith(f"{backend}:") and not who.endswith(":copy"):
             rows.append((backend, f"its batch, {who}", size / batches, f"{rate / batches:.1%} of the step"))
     return rows
 
