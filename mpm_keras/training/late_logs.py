@@ -62,7 +62,8 @@ class PinnedCopy:
     def __init__(self, value):
         import torch
 
-        self.host = torch.empty((), dtype=value.dtype, pin_memory=True).copy_(value.detach(), non_blocking=True)
+        self.host = torch.empty((), dtype=value.dtype, device="cpu", pin_memory=True)
+        self.host.copy_(value.detach(), non_blocking=True)
         self.done = torch.cuda.Event()
         self.done.record()
 

@@ -37,6 +37,7 @@ def torch_step(trainer, data):
     import torch
 
     before = snapshot(trainer)
+    data = on_its_way(data, device_of(trainer))
     batch, results, finite = trainer.prepare(trainer.unpack(data), training=True), [], True
     for number, update in enumerate(trainer.updates(batch)):
         variables = update.variables()
@@ -57,11 +58,24 @@ def torch_step(trainer, data):
     return logs
 
 
-def torch_graphs(trainer, jit_compile):
-    """(number of an update) -> `Graphs` of its loss, or None where Keras runs it; see `Trainer.compile`."""
+def device_of(trainer):
+    """The `torch.device` that holds the weights."""
+    return trainer.trainable_variables[0].value.device
+
+
+def on_its_way(data, device):
+    """Arrays that are being copied to a GPU: an ordinary copy would wait for all that was handed over before it."""
     import torch
 
-    gpu = torch.cuda.is_available()
+    def copied(x):
+        return x if getattr(x, "is_cuda", False) else torch.as_tensor(x).pin_memory().to(device, non_blocking=True)
+
+    return keras.tree.map_structure(copied, data) if device.type == "cuda" else data
+
+
+def torch_graphs(trainer, jit_compile):
+    """(number of an update) -> `Graphs` of its loss, or None where Keras runs it; see `Trainer.compile`."""
+    gpu = device_of(trainer).type == "cuda"
     if jit_compile is True and not gpu:
         # Its C++ takes the overflow of the hash in `noise` for what never happens, and crashes.
         raise ValueError("jit_compile=True: with PyTorch, losses are compiled on a GPU only; leave it out on a CPU")
