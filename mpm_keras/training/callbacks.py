@@ -78,19 +78,19 @@ class RunProgress(keras.callbacks.Callback):
 class Throughput(keras.callbacks.Callback):
     """Training samples per second: batch size over the time from one batch's end to the next one's in an epoch.
 
-    The first two batches of a start are left out. They wait for compilation; the logs of one come with the next.
+    So the first batch of each epoch is left out, which waits for compilation or validation.
     """
 
     def __init__(self, batch_size):
         super().__init__()
-        self.batch_size, self.batches, self.seconds, self.seen, self.end = batch_size, 0, 0.0, 0, None
+        self.batch_size, self.batches, self.seconds, self.end = batch_size, 0, 0.0, None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.end = None
 
     def on_train_batch_end(self, batch, logs=None):
-        before, self.end, self.seen = self.end, time.perf_counter(), self.seen + 1
-        if before is not None and self.seen > 2:
+        before, self.end = self.end, time.perf_counter()
+        if before is not None:
             self.batches += 1
             self.seconds += self.end - before
 

@@ -28,7 +28,7 @@ def test_a_run_with_all_callbacks(tmp_path):
         callbacks=[LossWatch(progress, tmp_path / "events.jsonl"), throughput, log, board], verbose=0,
     )  # fmt: skip
     assert progress.position == Position(2, 0, 16) and progress.batches_run == 8
-    assert throughput.batches == 2 + 3 and throughput.samples_per_second > 0
+    assert throughput.batches == 3 + 3 and throughput.samples_per_second > 0
     epochs = log.epochs()
     assert [line["epoch"] for line in epochs] == [1, 2]
     for line in epochs:
