@@ -37,17 +37,19 @@ def main():
 
 def print_table(config):
     from mpm_keras.errors import InputError
+    from mpm_keras.markdown import markdown
     from mpm_keras.studies.spread import number, summary
 
     names = config["metrics"]
-    print(f"| | runs | {' | '.join(names)} |\n| --- | --- |{' --- |' * len(names)}")
+    rows = [("", "runs", *names)]
     for row in config["runs"]:
         label, _, pattern = row.partition("=")
         found = [read_metrics(path) for path in sorted(glob.glob(pattern))]
         if not found:
             raise InputError(f"--runs: {row!r} matches no run")
         cells = [summary([number(metrics, name, label) for metrics in found]) for name in names]
-        print(f"| {label} | {len(found)} | {' | '.join(cells)} |")
+        rows.append((label, str(len(found)), *cells))
+    print(markdown(rows))
 
 
 def draw_curves(config):

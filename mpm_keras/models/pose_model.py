@@ -1,5 +1,7 @@
 """What the networks have in common."""
 
+import functools
+
 import keras
 
 from mpm_keras.torch_graphs import Graphs
@@ -20,12 +22,10 @@ class PoseModel(keras.Model):
             return super().predict_step(*args)
         return self.graphs(keras.utils.unpack_x_y_sample_weight(args[0])[0])
 
-    @property
+    @functools.cached_property
     def graphs(self) -> Graphs:
         """The graphs of predictions; PyTorch only."""
-        if not hasattr(self, "_graphs"):
-            self._graphs = Graphs(lambda batch: self(batch, training=False), self.variables, PATIENCE)
-        return self._graphs
+        return Graphs(lambda batch: self(batch, training=False), self.variables, PATIENCE)
 
     def expect_many_batches(self):
         """Makes the first batch of a shape as slow as it must be, so that none is slow later."""

@@ -42,6 +42,7 @@ class LossWatch(keras.callbacks.Callback):
         return self.skipped_before(p.epoch + 1, p.step + 1)
 
     def skipped_before(self, epoch, batch) -> int:
+        """Bad batches before one, both counted from 1."""
         lines = [line for line in self.log.read("epoch", "batch") if line.get("event") == BAD_BATCH]
         return sum(place < (epoch, batch) for place in {(line["epoch"], line["batch"]) for line in lines})
 

@@ -78,7 +78,7 @@ def torch_graphs(trainer, jit_compile):
     gpu = device_of(trainer).type == "cuda"
     if jit_compile is True and not gpu:
         # Its C++ takes the overflow of the hash in `noise` for what never happens, and crashes.
-        raise ValueError("jit_compile=True: with PyTorch, losses are compiled on a GPU only; leave it out on a CPU")
+        raise ValueError("jit_compile: with PyTorch, losses are compiled on a GPU only; leave it at auto on a CPU")
     if not jit_compile:
         return None
 
